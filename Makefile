@@ -1,0 +1,90 @@
+# `make check` and `make test` set up the environment they need on the first run.
+#
+#   PYTHON  the interpreter; by default the first of python3.11, python3.12, python3 that is 3.11 or newer
+#   VENV    the environment to keep, by default .venv; it is made anew when pyproject.toml, constraints.txt,
+#           the interpreter or the folder of the project changes, so give each Python a VENV of its own to
+#           keep several: make test PYTHON=python3.12 VENV=.venv312
+#           VENV=none installs nothing and needs no network: it runs in PYTHON as it is (by default python3)
+#   ARGS    further arguments of the command: make test ARGS="-k traces", make check ARGS=tr_axb_dX
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help check test lint record names clean interpreter
+
+VENV ?= .venv
+ARGS ?=
+
+ifndef PYTHON
+PYTHON := $(shell for python in $(if $(filter none,$(VENV)),python3) python3.11 python3.12 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
+endif
+
+# What the environment belongs to: this interpreter, for this folder.  Empty where PYTHON is missing or too old.
+TAG := $(shell "$(PYTHON)" -c 'import os, sys, zlib; sys.version_info < (3, 11) and sys.exit(1); \
+	about = os.pathsep.join((sys.version, sys.base_prefix, os.getcwd())); \
+	print("%d.%d.%d-%08x" % (sys.version_info[:3] + (zlib.crc32(about.encode()),)))' 2>/dev/null)
+
+ifeq ($(VENV),none)
+READY := interpreter
+LINTERS := interpreter
+RUN := PYTHONPATH="$(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))" "$(PYTHON)"
+else
+MARK := $(VENV)/.made-by-make
+READY := $(VENV)/.installed-$(TAG)
+LINTERS := $(VENV)/.linters-$(TAG)
+RUN := "$(VENV)/bin/python"
+endif
+PIP = $(RUN) -m pip --disable-pip-version-check install -qq -c constraints.txt
+
+# JAX keeps no program that compiles within a second, unless it is told to; most of ours do.
+JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
+export JAX_COMPILATION_CACHE_DIR JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES
+
+help: ## show this list
+	@echo "make <target> [PYTHON=...] [VENV=...|none] [ARGS=...]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON is $(or $(PYTHON),not found), VENV is $(VENV); the head of the Makefile explains both."
+
+check: $(READY) ## check every claim of the book against automatic differentiation
+	@$(RUN) -m identities check $(ARGS)
+
+test: $(READY) ## run the tests
+	@$(RUN) -m pytest -p identities.pytest_plugin $(ARGS)
+
+lint: $(LINTERS) ## run ruff and mypy
+	@failed=0; for tool in "ruff check ." "ruff format --check ." mypy; do $(RUN) -m $$tool || failed=1; done; exit $$failed
+
+record: $(READY) ## check, and write what was measured to identities/record.json
+	@$(RUN) -m identities check --record identities/record.json $(ARGS)
+
+names: $(READY) ## add new names to tests/names.txt, which keeps names permanent
+	@$(RUN) -c 'import identities, pathlib; names = pathlib.Path("tests/names.txt"); \
+	names.write_text("".join(f"{name}\n" for name in sorted({*names.read_text().split(), *identities.catalogue()})))'
+
+clean: ## remove caches, builds and the environment that make made
+	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist docs/_build *.egg-info
+	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+	@if [ -n "$(MARK)" ] && [ -e "$(MARK)" ]; then rm -rf "$(VENV)"; fi
+
+interpreter:
+	@if [ -z "$(TAG)" ]; then echo "make: '$(PYTHON)' is no Python 3.11 or newer; name one with PYTHON=..." >&2; exit 2; fi
+
+ifneq ($(VENV),none)
+# The stamp is written last, so that an interrupted installation starts again; a folder that
+# carries no mark of ours is never touched.
+$(READY): pyproject.toml constraints.txt | interpreter
+	@if [ -e "$(VENV)" ] && [ ! -e "$(MARK)" ]; then \
+		echo "make: $(VENV) is not an environment that make made; remove it, choose another VENV," >&2; \
+		echo "      or run in it as it is: PYTHON=$(VENV)/bin/python VENV=none" >&2; exit 2; fi
+	@echo "setting up $(VENV) with $(PYTHON) ($(firstword $(subst -, ,$(TAG))))"
+	@mkdir -p "$(VENV)" && touch "$(MARK)" && rm -rf "$(VENV)"/.installed-* "$(VENV)"/.linters-* "$(VENV)"/*
+	@"$(PYTHON)" -m venv "$(VENV)"
+	@$(PIP) -e '.[test]'
+	@touch "$@"
+
+$(LINTERS): $(READY)
+	@$(PIP) -e '.[test,lint]'
+	@touch "$@"
+endif

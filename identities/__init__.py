@@ -1,0 +1,76 @@
+"""The matrix-calculus book that checks itself.
+
+Every identity is a function with its closed-form derivatives, each proved right, or proved
+misprinted, against JAX's autodiff and against differences.
+
+    identities.catalogue()                   every claim by name, in book order
+    identities.claim("tr_axb_dX")            one claim: statement, sources, conditions, closed form
+    identities.check("tr_axb_dX")            check it here and now; a Verdict says what was found
+    identities.check_gradient(f, g, x)       check a gradient of your own
+
+The chapters are modules: `from identities.traces import tr_axb, tr_axb_dX`.  Importing any of this
+changes no setting of JAX and compiles nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# The chapters, in book order.
+CHAPTERS = (
+    "calculus",
+    "determinants",
+    "inverses",
+    "linear_forms",
+    "quadratic_forms",
+    "least_squares",
+    "factorization",
+    "traces",
+    "norms",
+    "tensors",
+    "functions",
+    "networks",
+)
+
+if TYPE_CHECKING:
+    from identities.book import catalogue as catalogue
+    from identities.book import check as check
+    from identities.book import claim as claim
+    from identities.engine.identity import Claim as Claim
+    from identities.engine.identity import Identity as Identity
+    from identities.engine.identity import identity as identity
+    from identities.engine.identity import printed as printed
+    from identities.engine.pairs import check_gradient as check_gradient
+    from identities.engine.verdict import Verdict as Verdict
+    from identities.engine.verdict import Verdicts as Verdicts
+
+_HOME = {
+    "catalogue": "book",
+    "claim": "book",
+    "check": "book",
+    "check_gradient": "engine.pairs",
+    "Claim": "engine.identity",
+    "Identity": "engine.identity",
+    "identity": "engine.identity",
+    "printed": "engine.identity",
+    "Verdict": "engine.verdict",
+    "Verdicts": "engine.verdict",
+}
+
+__all__ = ["CHAPTERS", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that the pytest plugin and `identities --help` do not wait for JAX.
+    if name in _HOME:
+        return getattr(importlib.import_module(f"identities.{_HOME[name]}"), name)
+    if name in CHAPTERS:
+        return importlib.import_module(f"identities.{name}")
+    raise AttributeError(f"module 'identities' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME, *CHAPTERS])

@@ -1,0 +1,7 @@
+"""`python -m identities`: the command line."""
+
+import sys
+
+from identities.commandline import main
+
+sys.exit(main())

@@ -1,0 +1,108 @@
+"""The whole book: its chapters in order, every claim by name, and one function that checks them."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from identities import CHAPTERS
+from identities.engine.catalogue import Catalogue, claims_of
+from identities.engine.checking import Options, examine
+from identities.engine.errors import UnknownName, nearest
+from identities.engine.identity import Claim, Identity
+from identities.engine.verdict import Verdict, Verdicts
+
+
+@functools.cache
+def chapters() -> tuple[ModuleType, ...]:
+    """The chapters as modules, in book order."""
+    return tuple(importlib.import_module(f"identities.{name}") for name in CHAPTERS)
+
+
+@functools.cache
+def _whole() -> Catalogue:
+    return Catalogue(chapters())
+
+
+def catalogue(*modules: ModuleType) -> Catalogue:
+    """Every claim by name, in book order: of these modules, or of the whole book.
+
+    Raises DuplicateName where two entries share a name.
+    """
+    return Catalogue(modules) if modules else _whole()
+
+
+def claim(name: str) -> Claim:
+    """The claim of this name.  Raises UnknownName, a KeyError that names the nearest names."""
+    return catalogue()[name]
+
+
+def find(name: str) -> list[Claim]:
+    """The claims that a name stands for: of a claim, an identity, a chapter or an importable module.
+
+    Raises UnknownName, which names the nearest names.
+    """
+    book = catalogue()
+    if name in book:
+        return [book[name]]
+    if name in book.identities:
+        return list(book.identities[name].claims.values())
+    if name in CHAPTERS:
+        return claims_of(importlib.import_module(f"identities.{name}"))
+    known = [*book, *book.identities, *CHAPTERS]
+    if "." in name or importlib.util.find_spec(name.partition(".")[0]) is not None:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not name.startswith(str(error.name)):
+                raise  # the module is there, but something that it imports is not
+        else:
+            claims = claims_of(module)
+            if claims:
+                return claims
+            raise UnknownName(f"the module {name} defines no entries (nothing in it is decorated with @identity)")
+    raise UnknownName(f"no claim, identity, chapter or module is named {name!r}{nearest(name, known)}")
+
+
+def check(
+    *what: str | Claim | Identity[..., Any] | ModuleType | Callable[..., Any],
+    dtype: Any = "float64",
+    dims: Mapping[str, int] | None = None,
+    shapes: int = 3,
+    samples: int = 16,
+    seed: int = 0,
+    device: str | None = None,
+) -> Any:
+    """Check claims against JAX's autodiff and against differences, here and now.
+
+    `what` names claims, identities, chapters or modules of entries (or gives them as objects);
+    nothing means the whole book.  `dtype` is "float64", "float32" or both in a tuple; `dims` fixes
+    dims by name; `shapes` and `samples` say how many shapes and draws are tried.
+
+    Returns a Verdict for one claim in one dtype, and otherwise Verdicts.  Raises UnknownName,
+    UnsupportedDtype, NoShape, or ValueError for a device that is not there.
+    """
+    asked: Iterable[Any] = what or catalogue().modules
+    claims = [c for w in asked for c in (find(w) if isinstance(w, str) else claims_of(w))]
+    dtypes = tuple(np.dtype(d).name for d in (dtype if isinstance(dtype, tuple | list) else (dtype,)))
+    options = Options(dtypes, dims, shapes, samples, seed, device)
+    verdicts = [v for group in by_identity(claims) for v in examine(group, options)]
+    if len(what) == 1 and len(verdicts) == 1 and not isinstance(what[0], ModuleType | Identity):
+        return verdicts[0]
+    return Verdicts(verdicts)
+
+
+def by_identity(claims: Iterable[Claim]) -> list[list[Claim]]:
+    """The claims in the order given, without repeats, those of one identity together."""
+    found: dict[int, dict[str, Claim]] = {}
+    for c in claims:
+        found.setdefault(id(c.identity), {})[c.name] = c
+    return [list(group.values()) for group in found.values()]
+
+
+__all__ = ["Verdict", "Verdicts", "by_identity", "catalogue", "chapters", "check", "claim", "find"]

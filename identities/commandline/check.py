@@ -1,0 +1,206 @@
+"""`identities check`: prove claims here and now, with a live progress bar and a table by chapter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from identities.engine.identity import Claim
+    from identities.engine.verdict import Verdict
+
+
+def add_commands(commands: Any) -> None:
+    p = commands.add_parser("check", help="hold claims against autodiff and against differences", description=__doc__)
+    p.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a claim, an identity, a chapter or an importable module; none: the whole book",
+    )
+    p.add_argument("--only", metavar="TEXT", help="only claims whose name contains TEXT")
+    p.add_argument(
+        "--source", metavar="SOURCE", help='only claims that cite this source, for instance MCB or "MCB 101"'
+    )
+    p.add_argument(
+        "--dtype", action="append", choices=("float64", "float32"), help="precision (repeatable; default: both)"
+    )
+    p.add_argument("--dims", type=parse_dims, metavar="m=4,n=3", help="fix dims (and integers such as k) by name")
+    p.add_argument("--shapes", type=positive, default=3, help="telling shapes per claim (default 3)")
+    p.add_argument("--samples", type=positive, default=16, help="draws per shape (default 16)")
+    p.add_argument("--seed", type=natural, default=0, help="seed of shapes and draws (default 0)")
+    p.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to run (default: JAX's choice)")
+    p.add_argument("--json", action="store_true", help="print verdicts as JSON")
+    p.add_argument("--record", type=pathlib.Path, metavar="FILE", help="also write what was measured into this record")
+    p.set_defaults(run=run)
+
+
+def parse_dims(text: str) -> dict[str, int]:
+    """Read m=4,n=3."""
+    dims = {}
+    for part in text.split(","):
+        name, equals, size = part.partition("=")
+        if not equals or not name.strip().isidentifier() or not size.strip().isdigit():
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not of the form m=4")
+        dims[name.strip()] = int(size)
+    return dims
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 was expected, got {text!r}")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number of at least 0 was expected, got {text!r}")
+    return int(text)
+
+
+def select(names: Sequence[str], only: str | None = None, source: str | None = None) -> list[Claim]:
+    """The claims that names and filters leave, in order.  Raises UnknownName or UnknownSource."""
+    from identities import book
+    from identities.engine import sources
+    from identities.engine.errors import UnknownName, UnknownSource, nearest
+
+    claims = [c for name in names for c in book.find(name)] if names else list(book.catalogue().values())
+    if only is not None:
+        claims = [c for c in claims if only in c.name]
+        if not claims:
+            raise UnknownName(f"no claim among those asked for has {only!r} in its name")
+    if source is not None:
+        key, locator = [*source.split(maxsplit=1), ""][:2]
+        known = sources.known_keys()
+        if key not in known:
+            raise UnknownSource(
+                f"unknown source {key!r}; the bibliography holds {', '.join(sorted(known))}{nearest(key, known)}"
+            )
+        claims = [c for c in claims if any(s.key == key and locator in ("", s.locator) for s in c.sources)]
+        if not claims:
+            raise UnknownSource(f"no claim among those asked for cites {source!r}")
+    return claims
+
+
+def use_cache() -> None:
+    """Keep what XLA compiles between runs, unless JAX was told where to keep it."""
+    import jax
+
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home) / "matrix-identities" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def run(options: argparse.Namespace) -> int:
+    import jax
+    import rich.console
+    import rich.progress
+
+    from identities import book
+    from identities.engine.checking import Options, examine
+    from identities.engine.errors import NoShape
+    from identities.engine.program import find_device
+    from identities.engine.verdict import Verdicts
+
+    if options.record and (options.names or options.only or options.source or options.dims):
+        raise ValueError("--record measures the whole book; leave names, --only, --source and --dims away")
+    sys.path.insert(0, os.getcwd())  # a user's own module, as with `python -m`
+    claims = select(options.names, options.only, options.source)
+    for name in options.dims or {}:
+        if not any(name in (*c.dims, *c.static) for c in claims):
+            raise NoShape(f"--dims names {name!r}, which is a dim of none of the {len(claims)} claims asked for")
+    find_device(options.device)
+    use_cache()
+    how = Options(
+        tuple(dict.fromkeys(options.dtype or ("float64", "float32"))),
+        options.dims,
+        options.shapes,
+        options.samples,
+        options.seed,
+        options.device,
+    )
+    started = time.perf_counter()
+    verdicts: list[Verdict] = []
+    chapter_of: dict[str, str] = {}
+    console = rich.console.Console(stderr=True)
+    columns = (
+        rich.progress.TextColumn("{task.description:<18}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console, transient=True, disable=options.json) as progress:
+        task = progress.add_task("", total=len({c.name for c in claims}))
+        chapter = ""
+        for group in book.by_identity(claims):
+            if group[0].chapter != chapter:
+                chapter = group[0].chapter
+                jax.clear_caches()  # what was traced for one chapter is of no use to the next
+            progress.update(task, description=chapter)
+            chapter_of.update((c.name, chapter) for c in group)
+            verdicts += examine(group, how)
+            progress.advance(task, len(group))
+    seconds = time.perf_counter() - started
+    found = Verdicts(verdicts)
+    if options.record:
+        from identities.engine import record
+
+        record.update(options.record, {c.name: c for c in claims}, found)
+    if options.json:
+        print(json.dumps({"ok": found.ok, "verdicts": [v.to_json() for v in found]}, indent=1))
+    else:
+        report(found, chapter_of, how.dtypes, seconds)
+    return 0 if found.ok else 1
+
+
+def report(found: Any, chapter_of: dict[str, str], dtypes: Sequence[str], seconds: float) -> None:
+    """The table by chapter, each failure in full, and the summary line."""
+    import jax
+    import rich.box
+    import rich.console
+    import rich.table
+
+    # in a pipe, rich assumes 80 columns and would cut the headings
+    console = rich.console.Console(width=None if sys.stdout.isatty() else 110)
+    title = f"closed forms against jax {jax.__version__} on {found[0].device}; worst residual of each dtype in its eps"
+    table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("chapter", no_wrap=True)
+    for heading in ("claims", "held", "refuted", "failed", "shapes", *dtypes, "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows: dict[str, list[Verdict]] = {}
+    for v in found:
+        rows.setdefault(chapter_of[v.claim], []).append(v)
+    for chapter, mine in rows.items():
+        counts = tally(mine)
+        worst = [max((v.residual for v in mine if v.dtype == d and v.status == "holds"), default=0.0) for d in dtypes]
+        shapes = len({(v.claim, *t.dims.items()) for v in mine for t in v.shapes})
+        table.add_row(
+            chapter, *map(str, counts), str(shapes), *(f"{w:.3g}" for w in worst), f"{sum(v.seconds for v in mine):.1f}"
+        )
+    console.print(table)
+    for v in found.failures:
+        console.print(f"\n{v}", markup=False, highlight=False, soft_wrap=True)
+    total, held, refuted, failed = tally(found)
+    draws = found[0].samples
+    print(
+        f"{total} claims: {held} held, {refuted} refuted as stated, {failed} failed "
+        f"({' and '.join(dtypes)}, {draws} draws a shape, {seconds:.1f} s)"
+    )
+
+
+def tally(verdicts: Any) -> tuple[int, int, int, int]:
+    """Claims, held, refuted as stated, failed: a claim counts once, and fails if it fails in any dtype."""
+    ok: dict[str, bool] = {}
+    status = {v.claim: v.status for v in verdicts}
+    for v in verdicts:
+        ok[v.claim] = ok.get(v.claim, True) and v.ok
+    held = sum(good and status[name] == "holds" for name, good in ok.items())
+    return len(ok), held, sum(ok.values()) - held, len(ok) - sum(ok.values())

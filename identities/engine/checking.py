@@ -1,0 +1,339 @@
+"""Checking claims: closed form against autodiff, differences as a third witness, and a verdict.
+
+`examine` takes the claims of one identity and runs one compiled program over telling shapes and
+many draws.  A claim that holds must agree at every shape and draw; a refuted one must be refuted
+by value at the first, telling shape, by autodiff and by differences.  A crash or NaN never refutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from identities.engine import tolerance, witness
+from identities.engine.diagnosis import Patient, diagnose
+from identities.engine.errors import OperandViolation, UnsupportedDtype
+from identities.engine.identity import Claim
+from identities.engine.operands import is_word
+from identities.engine.program import Program, Row, Values, find_device
+from identities.engine.shapes import stream
+from identities.engine.verdict import Tried, Verdict
+
+WITNESSED = 2  # draws at which differences are taken, at every shape
+FRESH = 3  # further draws that a diagnosis must explain
+DTYPES = ("float64", "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a check is run: `dims` fixes dims by name, `shapes` and `samples` say how many are tried.
+
+    `diagnose=False` leaves out the search for an explanation of what fails (some hundred runs more).
+    """
+
+    dtypes: tuple[str, ...] = DTYPES
+    dims: Mapping[str, int] | None = None
+    shapes: int = 3
+    samples: int = 16
+    seed: int = 0
+    device: str | None = None
+    precision: str = "highest"
+    diagnose: bool = True
+
+    def __post_init__(self) -> None:
+        for dtype in self.dtypes:
+            if dtype not in DTYPES:
+                raise UnsupportedDtype(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
+        for name in ("shapes", "samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if any(size < 1 for size in (self.dims or {}).values()):
+            raise ValueError(f"dims must be at least 1, got {dict(self.dims or {})}")
+
+
+def groups(claims: Iterable[Claim]) -> Iterator[list[Claim]]:
+    """The claims that share one program: those of one identity with the same operands."""
+    found: dict[Any, list[Claim]] = {}
+    for claim in claims:
+        key = (id(claim.identity), tuple(claim.operands.values()), claim.where)
+        found.setdefault(key, []).append(claim)
+    return iter(found.values())
+
+
+@dataclasses.dataclass
+class _Seen:
+    """The worst draw of one claim, in one dtype, at one case."""
+
+    residual: float = -1.0  # nothing was seen yet
+    seed: int = 0
+    index: tuple[int, ...] = ()
+    got: Any = None
+    expected: Any = None
+    problem: str = ""
+    refutations: int = 0  # draws that contradict the formula by value
+
+    def see(self, residual: float, seed: int, index: tuple[int, ...], got: Any, expected: Any) -> None:
+        if residual > self.residual:
+            self.residual, self.seed, self.index, self.got, self.expected = residual, seed, index, got, expected
+
+
+@dataclasses.dataclass
+class _Witnessed:
+    """What the differences said of a claim: of its closed form, and of autodiff, by case."""
+
+    closed: dict[int, list[witness.Testimony]] = dataclasses.field(default_factory=dict)
+    reference: dict[int, list[witness.Testimony]] = dataclasses.field(default_factory=dict)
+
+    @staticmethod
+    def first(testimonies: Mapping[int, list[witness.Testimony]], agrees: bool | None) -> witness.Testimony | None:
+        return next((t for row in testimonies.values() for t in row if t.agrees is agrees), None)
+
+
+class Examination:
+    """One program, its draws and its findings."""
+
+    def __init__(self, claims: Sequence[Claim], options: Options, given: Sequence[Values] | None = None):
+        self.options = options
+        self.claims = list(claims)
+        self.dtypes = [np.dtype(d) for d in options.dtypes]
+        if np.dtype("float64") not in self.dtypes:
+            self.dtypes.append(np.dtype("float64"))  # the differences are held against float64
+        self.cases = claims[0].cases(options.seed, options.shapes, options.dims)
+        self.program = Program(
+            claims,
+            self.cases,
+            self.dtypes,
+            find_device(options.device),
+            precision=options.precision,
+            strict=all(str(c.function.__module__).startswith("identities.") for c in claims),
+        )
+        self.given = given  # a user's own operands in place of the first draw
+        for drawn in self.draws(0):
+            self._keeps_words(drawn)
+        self.seen = {(c.name, d.name): [_Seen() for _ in self.cases] for c in claims for d in self.dtypes}
+        self.witnessed = {c.name: _Witnessed() for c in claims}
+
+    def draws(self, index: int) -> list[Values]:
+        """The draws of one index for every case: a user's own operands first, where there are any."""
+        if index == 0 and self.given is not None:
+            return list(self.given)
+        return self.program.draws(self.options.seed + index)
+
+    def _keeps_words(self, drawn: Values) -> None:
+        """A sampler that breaks its own word would make every verdict worthless."""
+        for name, operand in self.claims[0].operands.items():
+            if is_word(operand.word):
+                reason = operand.word.violation(drawn[name])
+                if reason:
+                    whose = "the operand given" if self.given is not None else f"the sampler of {operand.word.__name__}"
+                    raise OperandViolation(
+                        f"{self.claims[0].name}: {whose} for {name} is not {operand.word.english}: {reason}"
+                    )
+
+    def run(self) -> None:
+        """Run every draw; findings and testimonies are kept for `verdict`."""
+        for index in range(self.options.samples):
+            drawn = self.draws(index)
+            rows64 = None
+            for dtype in self.dtypes:
+                operands = [Claim.rounded(Claim.rounded(v, dtype), np.float64) for v in drawn]
+                rows = self.program.run(operands)
+                rows64 = rows if dtype == np.float64 else rows64
+                self._compare(dtype, operands, rows, self.options.seed + index)
+            if index < WITNESSED and rows64 is not None:
+                self._witness(drawn, rows64, self.options.seed + index)
+
+    def _compare(self, dtype: np.dtype[Any], operands: list[Values], rows: list[Row], seed: int) -> None:
+        eps = float(np.finfo(dtype).eps)
+        moved: list[list[Row]] = []
+
+        def more(case: int, name: str, reference: np.ndarray) -> float:
+            if not moved:
+                rng = stream("perturbation", seed)
+                for _ in range(tolerance.PERTURBATIONS):
+                    moved.append(self.program.run([tolerance.perturbed(v, rng) for v in operands]))
+            others = [r[case].answers[name].reference for r in moved]
+            return tolerance.sensitivity(reference, [o for o in others if o is not None])
+
+        for case, row in enumerate(rows):
+            for claim in self.claims:
+                answer, seen = row.answers[claim.name], self.seen[claim.name, dtype.name][case]
+                closed, reference = answer.closed.get(dtype.name), answer.reference
+                seen.problem = seen.problem or answer.problem.get("reference", "") or answer.problem.get(dtype.name, "")
+                if closed is None or reference is None:
+                    continue
+                if closed.shape != reference.shape:
+                    seen.problem = f"it has shape {closed.shape}, and {reference.shape} was expected"
+                elif not np.all(np.isfinite(reference)):
+                    seen.problem = f"autodiff is not finite at seed {seed}"
+                elif not np.all(np.isfinite(closed)):
+                    seen.problem = f"the closed form is not finite at seed {seed}"
+                scale = tolerance.plain_scale(claim, reference, row.value, operands[case])
+                residual, index = tolerance.residual(
+                    closed,
+                    reference,
+                    eps,
+                    scale,
+                    lambda c=case, n=claim.name, r=reference: more(c, n, r),  # type: ignore[misc]
+                )
+                same = closed.shape == reference.shape and closed.size > 0
+                seen.see(residual, seed, index, closed[index] if same else None, reference[index] if same else None)
+                seen.refutations += bool(np.isfinite(residual)) and residual > tolerance.LIMIT * claim.slack
+
+    def _witness(self, drawn: list[Values], rows: list[Row], seed: int) -> None:
+        probes: dict[Any, list[Claim]] = {}
+        for claim in self.claims:
+            if claim.kind != "value":
+                probes.setdefault((claim.kind == "hessian", claim.wrt, claim.structure), []).append(claim)
+        for alike in probes.values():
+            at = [witness.Probe.at(alike[0], values, seed) for values in drawn]
+            runs = {point: self.program.run([probe.shifted(point) for probe in at]) for point in at[0].points}
+            for case, probe in enumerate(at):
+                found = probe.differences({point: run[case].value for point, run in runs.items()})
+                for claim in alike:
+                    answer, seen = rows[case].answers[claim.name], self.witnessed[claim.name]
+                    its = dataclasses.replace(probe, claim=claim)
+                    if answer.reference is not None:
+                        seen.reference.setdefault(case, []).append(witness.testify(its, answer.reference, found))
+                    closed = answer.closed.get("float64")
+                    if closed is not None and answer.reference is not None and closed.shape == answer.reference.shape:
+                        seen.closed.setdefault(case, []).append(witness.testify(its, closed, found))
+
+    def verdict(self, claim: Claim, dtype: str, seconds: float = 0.0) -> Verdict:
+        """Judge one claim in one dtype from what was seen."""
+        seen, said = self.seen[claim.name, dtype], self.witnessed[claim.name]
+        limit = tolerance.LIMIT * claim.slack
+        judge = self._judge_held if claim.status == "holds" else self._judge_refuted
+        problem, testimony = judge(claim, seen, said, limit)
+        wrong = [bool(s.problem) or s.residual > limit for s in seen]
+        if claim.status == "holds" and any(wrong):
+            at = wrong.index(True)  # the most telling shape of those that fail
+        else:
+            at = max(range(len(seen)), key=lambda i: seen[i].residual)
+        ok = problem is None
+        sick = not ok and claim.status == "holds" and self.options.diagnose
+        diagnosis = self._diagnose(claim, dtype, at, wrong) if sick else ""
+        case, shown, options = self.cases[at], seen[at], self.options
+        dims = {**case.dims, **case.counts}
+        flags = f" --dims {','.join(f'{k}={v}' for k, v in dims.items())}" if dims else ""
+        tried = [({**c.dims, **c.counts}, c.kind, s) for c, s in zip(self.cases, seen, strict=True)]
+        return Verdict(
+            claim=claim.name,
+            status=claim.status,
+            kind=claim.kind,
+            ok=ok,
+            residual=shown.residual if shown.residual >= 0 else float("nan"),
+            tolerance=limit,
+            dims=dims,
+            seed=shown.seed if shown.residual >= 0 else options.seed,
+            samples=options.samples,
+            dtype=dtype,
+            device=_device_name(self.program.device),
+            index=shown.index,
+            got=shown.got,
+            expected=shown.expected,
+            operand_shapes={n: o.shape(case.dims) for n, o in claim.operands.items() if not o.static},
+            witness=testimony,
+            diagnosis=diagnosis,
+            shapes=tuple(Tried(d, kind, s.residual if s.residual >= 0 else None, s.problem) for d, kind, s in tried),
+            agrees_at=tuple(
+                d for d, _, s in tried if claim.status == "refuted" and not s.problem and 0 <= s.residual <= limit
+            ),
+            problem=problem or "",
+            seconds=seconds,
+            wrt=claim.wrt,
+            statement=claim.statement,
+            reproducer=(
+                f"identities check {_address(claim)}{flags} --seed {shown.seed} --shapes 1 --samples 1 --dtype {dtype}"
+            ),
+        )
+
+    @staticmethod
+    def _judge_held(
+        claim: Claim, seen: list[_Seen], said: _Witnessed, limit: float
+    ) -> tuple[str | None, witness.Testimony | None]:
+        """None, or what speaks against a claim that should hold; and the testimony to show."""
+        against, testimony = said.first(said.closed, False), said.first(said.closed, True)
+        problem = next((s.problem for s in seen if s.problem), None)
+        if problem is None and max(s.residual for s in seen) > limit:
+            problem = ""  # the numbers speak for themselves
+            if against is None and testimony is not None and said.first(said.reference, False):
+                problem = "autodiff is wrong here: differences agree with the closed form and contradict autodiff"
+        elif problem is None and claim.kind != "value":
+            if against is not None:
+                problem = "autodiff agrees with the closed form, but differences contradict both"
+            elif testimony is None:
+                problem = "the differences resolve no draw, so autodiff is not confirmed"
+        return problem, against or testimony
+
+    @staticmethod
+    def _judge_refuted(
+        claim: Claim, seen: list[_Seen], said: _Witnessed, limit: float
+    ) -> tuple[str | None, witness.Testimony | None]:
+        """None if the print is refuted by value at the telling shape; else why it is not."""
+        closed, reference = said.closed.get(0, []), said.reference.get(0, [])
+        against = next((t for t in closed if t.agrees is False), None)
+        if not seen[0].refutations:
+            return seen[0].problem or "the print agrees with the function at the telling shape", next(
+                iter(closed), None
+            )
+        if claim.kind == "value":
+            return None, None
+        if against is None:
+            return "autodiff contradicts the print, but differences do not", next(iter(closed), None)
+        if not any(t.agrees for t in reference) or any(t.agrees is False for t in reference):
+            return "differences do not confirm autodiff, so nothing refutes the print", against
+        return None, against
+
+    def _diagnose(self, claim: Claim, dtype: str, at: int, wrong: Sequence[bool]) -> str:
+        if self.seen[claim.name, dtype][at].residual < 0:
+            return ""  # a side cannot be evaluated: the problem itself is the finding
+        double = self.seen[claim.name, "float64"]
+        limit = tolerance.LIMIT * claim.slack
+        if dtype != "float64" and all(not s.problem and s.residual <= limit for s in double):
+            return "low precision: it holds in float64, so it loses digits or leaves the precision of its operands"
+        index = self.seen[claim.name, dtype][at].seed - self.options.seed
+        later = range(self.options.samples, self.options.samples + FRESH)
+        fresh = [self.draws(index), *map(self.draws, later)]
+
+        def evaluate(values: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+            draws = [*fresh[0][:at], dict(values), *fresh[0][at + 1 :]]
+            answer = self.program.run(draws)[at].answers[claim.name]
+            if answer.reference is None or "float64" not in answer.closed:
+                raise ValueError("a side cannot be evaluated")
+            return answer.closed["float64"], answer.reference
+
+        square = [len(set(c.dims.values())) == 1 for c in self.cases]
+        at_squares = [w for w, s in zip(wrong, square, strict=True) if s]
+        if len(claim.dims) > 1 and at_squares and not any(at_squares):
+            return "right only at square shapes"  # a factor m/n, say, is a constant at any one shape
+        return diagnose(Patient(evaluate, [draw[at] for draw in fresh], claim.wrt))
+
+
+def _device_name(device: Any) -> str:
+    return str(device.platform) if device.platform == "cpu" else f"{device.platform} ({device.device_kind})"
+
+
+def _address(claim: Claim) -> str:
+    module = str(claim.function.__module__)
+    return claim.name if module.startswith("identities.") else f"{module} --only {claim.name}"
+
+
+def examine(claims: Sequence[Claim], options: Options) -> list[Verdict]:
+    """Check the claims of one identity and return their verdicts, claim by claim, dtype by dtype."""
+    verdicts = {}
+    for group in groups(claims):
+        started = time.perf_counter()
+        examination = Examination(group, options)
+        examination.run()
+        seconds = (time.perf_counter() - started) / (len(group) * len(options.dtypes))
+        for claim in group:
+            for dtype in options.dtypes:
+                verdicts[claim.name, dtype] = examination.verdict(claim, dtype, seconds)
+    return [verdicts[claim.name, dtype] for claim in claims for dtype in options.dtypes]

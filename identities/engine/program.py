@@ -1,0 +1,192 @@
+"""One compilation for everything that a check needs of an identity.
+
+Compiling is what a check costs, so all claims of an identity (refuted ones too), all its shapes and
+both precisions are one XLA program; draws come from NumPy as arguments and are run one after
+another.  Perturbed operands, shifted ones (for the differences) and further draws are further
+calls of the same program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from identities.engine.identity import Claim
+from identities.engine.shapes import Case
+
+Values = dict[str, Any]
+
+# Fast to compile; what is checked is the formula and its rounding, not the speed of the code.
+CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a claim's two sides gave at one draw and one case.
+
+    `reference` is float64; `closed` maps a dtype's name to the closed form in that precision.
+    `problem` maps a dtype's name (or "reference") to the reason why there is no number.
+    """
+
+    reference: np.ndarray | None
+    closed: Mapping[str, np.ndarray]
+    problem: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One case of one run: the function's value, and the answers by claim name."""
+
+    value: np.ndarray
+    answers: Mapping[str, Answer]
+
+
+@contextlib.contextmanager
+def checking_context(device: Any, precision: str = "highest", strict: bool = False) -> Iterator[None]:
+    """float64, full matmul precision and the device, for this block only; all is restored.
+
+    `strict` makes silent promotion of dtypes and ranks an error: for the book's own chapters.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.enable_x64(True))
+        stack.enter_context(jax.default_matmul_precision(precision))
+        stack.enter_context(jax.default_device(device))
+        if strict:
+            stack.enter_context(jax.numpy_dtype_promotion("strict"))
+            stack.enter_context(jax.numpy_rank_promotion("raise"))
+        yield
+
+
+def find_device(name: str | None) -> Any:
+    """The first device of a platform ("cpu", "gpu"), or JAX's default.
+
+    Raises ValueError with a sentence where this machine has none.
+    """
+    try:
+        return jax.devices(name)[0]
+    except RuntimeError as error:
+        have = ", ".join(sorted({d.platform for d in jax.devices()}))
+        raise ValueError(f"JAX has no device {name!r} here; it has {have}") from error
+
+
+class Program:
+    """Claims that share their operands, at several cases and precisions, compiled once."""
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        cases: Sequence[Case],
+        dtypes: Sequence[np.dtype[Any]],
+        device: Any,
+        *,
+        precision: str = "highest",
+        strict: bool = False,
+    ):
+        self.claims, self.cases, self.dtypes = list(claims), list(cases), list(dtypes)
+        self.device, self.precision = device, precision
+        self.problems: list[dict[str, dict[str, str]]] = []
+        first = [self._arrays(self._draw(case, 0)) for case in self.cases]
+        with checking_context(device, precision, strict):
+            lowered = jax.jit(self._trace).lower(first)
+            options = CPU_OPTIONS if device.platform == "cpu" else None
+            self._compiled = lowered.compile(compiler_options=options)
+
+    def _draw(self, case: Case, seed: int) -> Values:
+        values: Values = {}
+        for claim in self.claims:
+            values |= claim.draw(case, seed)
+        return values
+
+    def draws(self, seed: int) -> list[Values]:
+        """Operands and tangents for every case."""
+        return [self._draw(case, seed) for case in self.cases]
+
+    @staticmethod
+    def _arrays(values: Values) -> Values:
+        # arithmetic on 0-d arrays leaves NumPy scalars; ints are static operands
+        return {name: np.asarray(value) for name, value in values.items() if isinstance(value, np.ndarray | np.generic)}
+
+    def _trace(self, draws: list[Values]) -> list[dict[str, Any]]:
+        self.problems = [{} for _ in self.cases]
+        rows = []
+        for case, arrays, problems in zip(self.cases, draws, self.problems, strict=True):
+            function = self.claims[0].identity.function
+            plain = {n: arrays[n] for n in self.claims[0].operands if n in arrays}
+            row: dict[str, Any] = {"value": function(**plain, **case.counts)}
+            for claim in self.claims:
+                row[claim.name] = self._sides(claim, arrays, case, problems.setdefault(claim.name, {}))
+            rows.append(row)
+        return rows
+
+    def _sides(self, claim: Claim, arrays: Values, case: Case, problems: dict[str, str]) -> dict[str, Any]:
+        names = [n for n in (*claim.operands, *claim.tangents) if n in arrays]
+        sides: dict[str, Any] = {}
+        # a side that cannot be traced is a finding about the claim, not the end of the run
+        try:
+            sides["reference"] = claim.reference_function(**{n: arrays[n] for n in names}, **case.counts)
+        except Exception as error:
+            problems["reference"] = _first_line(error)
+        for dtype in self.dtypes:
+            cast = {n: arrays[n].astype(_matching(arrays[n].dtype, dtype)) for n in names}
+            try:
+                result = claim.function(**cast, **case.counts)
+                if hasattr(result, "todense"):
+                    probe = cast[claim.wrt[-1]]
+                    sides[f"{dtype.name} matvec"] = (
+                        result.matvec(probe),
+                        jnp.tensordot(result.todense(), probe, probe.ndim),
+                    )
+                    result = result.todense()
+                sides[dtype.name] = result = jnp.asarray(result)
+            except Exception as error:
+                problems[dtype.name] = _first_line(error)
+                continue
+            wanted = _matching(result.dtype, dtype)
+            if result.dtype != wanted:
+                problems[dtype.name] = (
+                    f"it returned {result.dtype.name} for {dtype.name} operands "
+                    "(is an array made without dtype= inside?)"
+                )
+        return sides
+
+    def run(self, draws: Sequence[Values]) -> list[Row]:
+        """Both sides of every claim at one draw for each case."""
+        with checking_context(self.device, self.precision):
+            rows = jax.device_get(self._compiled([self._arrays(values) for values in draws]))
+        return [self._row(row, problems) for row, problems in zip(rows, self.problems, strict=True)]
+
+    def _row(self, row: dict[str, Any], problems: dict[str, dict[str, str]]) -> Row:
+        answers = {}
+        for claim in self.claims:
+            sides, problem = row[claim.name], dict(problems[claim.name])
+            closed: dict[str, np.ndarray] = {}
+            for dtype in self.dtypes:
+                if dtype.name in sides:
+                    closed[dtype.name] = np.asarray(sides[dtype.name])
+                if f"{dtype.name} matvec" in sides:
+                    got, dense = (np.asarray(side) for side in sides[f"{dtype.name} matvec"])
+                    if got.shape != dense.shape or np.abs(got - dense).max(initial=0) > 1e3 * np.finfo(
+                        dtype
+                    ).eps * np.abs(dense).max(initial=1):
+                        problem[dtype.name] = "the operator's matvec disagrees with its todense"
+            reference = np.asarray(sides["reference"]) if "reference" in sides else None
+            answers[claim.name] = Answer(reference, closed, problem)
+        return Row(np.asarray(row["value"]), answers)
+
+
+def _matching(dtype: Any, tier: np.dtype[Any]) -> np.dtype[Any]:
+    """The tier's dtype, or the complex one of the same precision for complex arrays."""
+    if np.dtype(dtype).kind == "c":
+        return np.dtype(np.complex128 if tier.itemsize == 8 else np.complex64)
+    return tier
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else ''}"

@@ -1,0 +1,119 @@
+"""JAX's opinion: what a claim says of a function, computed by JAX's own transforms.
+
+`reference` builds the function of keyword operands that a closed form is held against:
+
+gradient       `jax.grad`; the shape of the argument.  For complex operands 2 df/dz*, which is the
+               conjugate of what `jax.grad` returns.
+jacobian       `jax.jacfwd`; the axes of the output, then those of the argument
+hessian        `jax.hessian`, or `jax.jacfwd` of `jax.jacrev` for two operands
+differential   `jax.jvp`
+value          the function itself
+
+`entries=` and `within=` say what the derivative means on a space of structured matrices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Function = Callable[..., Any]
+KINDS = ("gradient", "jacobian", "hessian", "differential", "value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Structure:
+    """A linear space of square matrices: its free entries, and how they fill the matrix.
+
+    `expand(t, n)` is the n x n matrix with free entries t; `extract(X)` its inverse; `project(P)`
+    the nearest matrix of the space in the trace inner product.
+    """
+
+    expand: Callable[[Any, int], Any]
+    extract: Callable[[Any], Any]
+    project: Callable[[Any], Any]
+
+
+def _symmetric_index(n: int) -> np.ndarray:
+    i, j = np.indices((n, n))
+    low, high = np.minimum(i, j), np.maximum(i, j)
+    return np.asarray(high * (high + 1) // 2 + low)
+
+
+def _gap(n: int) -> np.ndarray:
+    i, j = np.indices((n, n))
+    return i - j
+
+
+def _diagonal_means(P: Any, index: np.ndarray, size: int) -> Any:
+    ones = jnp.zeros(size, P.dtype).at[index].add(jnp.ones(P.shape, P.dtype))
+    return jnp.zeros(size, P.dtype).at[index].add(P) / ones
+
+
+STRUCTURES: dict[str, Structure] = {
+    "symmetric": Structure(
+        lambda t, n: t[_symmetric_index(n)],
+        lambda X: X[np.tril_indices(len(X))],
+        lambda P: (P + P.T) / 2,
+    ),
+    "diagonal": Structure(lambda t, n: jnp.diag(t), jnp.diagonal, lambda P: jnp.diag(jnp.diagonal(P))),
+    "toeplitz": Structure(
+        lambda t, n: t[_gap(n) + n - 1],
+        lambda X: jnp.concatenate([X[0, ::-1], X[1:, 0]]),
+        lambda P: _diagonal_means(P, _gap(len(P)) + len(P) - 1, 2 * len(P) - 1)[_gap(len(P)) + len(P) - 1],
+    ),
+    "symmetric toeplitz": Structure(
+        lambda t, n: t[np.abs(_gap(n))],
+        lambda X: X[0],
+        lambda P: _diagonal_means(P, np.abs(_gap(len(P))), len(P))[np.abs(_gap(len(P)))],
+    ),
+}
+
+
+def reference(
+    function: Function, kind: str, wrt: Sequence[str], *, entries: str | None = None, within: str | None = None
+) -> Function:
+    """The function of keyword operands (and tangents `dX`, for a differential) that JAX answers with."""
+
+    def at(operands: dict[str, Any]) -> Function:
+        return lambda *values: function(**operands | dict(zip(wrt, values, strict=True)))
+
+    def structured(**operands: Any) -> Any:
+        X, f = operands[wrt[0]], at(operands)
+        n = X.shape[0]
+        if within is not None:
+            project = STRUCTURES[within].project
+            return _derivative(kind)(lambda P: f(project(P)))(X)
+        space = STRUCTURES[str(entries)]
+        derivative = _derivative(kind)(lambda t: f(space.expand(t, n)))(space.extract(X))
+        # one free entry fills several places of X: its derivative is laid out in all of them
+        spread = space.expand
+        for _ in range(derivative.ndim - 1):
+            spread = jax.vmap(spread, (0, None))
+        return spread(derivative, n)
+
+    def plain(**operands: Any) -> Any:
+        if kind == "value":
+            return function(**operands)
+        values = [operands[name] for name in wrt]
+        if kind == "differential":
+            tangents = [operands.pop(f"d{name}") for name in wrt]
+            return jax.jvp(at(operands), values, tangents)[1]
+        f = at(operands)
+        if kind == "hessian" and len(wrt) == 2:
+            return jax.jacfwd(jax.jacrev(f, 0), 1)(*values)
+        return _derivative(kind)(f)(*values)
+
+    return plain if entries is None and within is None else structured
+
+
+def _derivative(kind: str) -> Callable[[Function], Function]:
+    if kind == "gradient":
+        # JAX's gradient of a real f at complex z is the conjugate of 2 df/dz*; conj is the identity on reals
+        return lambda f: lambda x: jnp.conj(jax.grad(f)(x))
+    return {"jacobian": jax.jacfwd, "hessian": jax.hessian}[kind]
