@@ -190,7 +190,7 @@ class Examination:
         probes: dict[Any, list[Claim]] = {}
         for claim in self.claims:
             if claim.kind != "value":
-                probes.setdefault((claim.kind == "hessian", claim.wrt, claim.structure), []).append(claim)
+                probes.setdefault((claim.kind == "hessian", claim.wrt, claim.structure, claim.wirtinger), []).append(claim)
         for alike in probes.values():
             at = [witness.Probe.at(alike[0], values, seed) for values in drawn]
             runs = {point: self.program.run([probe.shifted(point) for probe in at]) for point in at[0].points}

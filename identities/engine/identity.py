@@ -64,6 +64,7 @@ class Claim:
     entries: str | None = None
     within: str | None = None
     axes: str | None = None
+    wirtinger: str | None = None
     computed: bool = False
     slack: float = 1.0
 
@@ -121,7 +122,7 @@ class Claim:
     @functools.cached_property
     def reference_function(self) -> Callable[..., Any]:
         """JAX's own derivative as a function of keyword operands, without any check of them."""
-        return reference(self.identity.function, self.kind, self.wrt, entries=self.entries, within=self.within)
+        return reference(self.identity.function, self.kind, self.wrt, entries=self.entries, within=self.within, wirtinger=self.wirtinger)
 
     def bind(self, operands: Mapping[str, Any], *, validate: bool = False) -> dict[str, int]:
         """Match operands (and tangents) against the declaration and return the dims.
@@ -260,7 +261,8 @@ class Identity(Generic[P, R]):
 
     def jacobian(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[F], F]:
         """The Jacobian by `wrt`: the output's axes, then those of `wrt`.  `axes="kl ij"` names
-        them where the formula is elementwise."""
+        them where the formula is elementwise.  By a complex operand z, `wirtinger="z"` or `"z*"` says
+        which of the two derivatives it is."""
         return self._claim("jacobian", (wrt,), sources, options)
 
     def hessian(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[F], F]:
@@ -310,6 +312,7 @@ def build_claim(
     entries: str | None = None,
     within: str | None = None,
     axes: str | None = None,
+    wirtinger: str | None = None,
     computed: bool = False,
     slack: float = 1.0,
 ) -> Claim:
@@ -356,6 +359,9 @@ def build_claim(
             )
     if (entries or within) and (kind not in ("gradient", "jacobian") or (entries and within)):
         raise LawError(f"{name}: entries= or within= (one of them) goes with a gradient or a jacobian")
+    by_complex = kind == "jacobian" and shapes.is_complex(owner.parsed[wrt[0]].word)
+    if wirtinger not in ((None,) if not by_complex else ("z", "z*")):
+        raise LawError(f'{name}: a jacobian by a complex operand says wirtinger="z" or "z*", and nothing else does')
     if not slack >= 1:
         raise LawError(f"{name}: slack={slack} must be at least 1")
 
@@ -386,6 +392,7 @@ def build_claim(
         entries=entries,
         within=within,
         axes=axes,
+        wirtinger=wirtinger,
         computed=computed,
         slack=float(slack),
     )

@@ -69,6 +69,8 @@ def left_side(claim: Claim) -> str:
             return rf"\frac{{\partial^2}}{{\partial {u}^2}}\,{f}"
         transposed = r"^\top" if ranks == [1] or ranks == [1, 1] else ""
         return rf"\frac{{\partial^2}}{{\partial {u}\,\partial {v}{transposed}}}\,{f}"
+    if claim.wirtinger == "z*":
+        return rf"\frac{{\partial}}{{\partial {wrt[0]}^*}}\,{f}"
     if axes:
         of, by = axes if len(axes) == 2 else ("", axes[0])
         inner = rf"\left({f}\right)_{{{of}}}" if of else f
@@ -103,6 +105,8 @@ def conditions(claim: Claim) -> tuple[str, ...]:
         found.append(f"the gradient is taken on the space of {claim.within} matrices, with the trace inner product")
     if claim.kind == "gradient" and any(is_complex(claim.operands[name].word) for name in claim.wrt):
         found.append("the gradient of a real function is 2 df/dz*; jax.grad returns its conjugate")
+    if claim.wirtinger:
+        found.append("a Wirtinger derivative: of z and z* one is held fixed while the other varies")
     return tuple(found)
 
 

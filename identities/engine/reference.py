@@ -4,7 +4,8 @@
 
 gradient       `jax.grad`; the shape of the argument.  For complex operands 2 df/dz*, which is the
                conjugate of what `jax.grad` returns.
-jacobian       `jax.jacfwd`; the axes of the output, then those of the argument
+jacobian       `jax.jacfwd`; the axes of the output, then those of the argument.  By a complex operand,
+               one of the two Wirtinger derivatives, df/dz or df/dz*, from the real and imaginary parts
 hessian        `jax.hessian`, or `jax.jacfwd` of `jax.jacrev` for two operands
 differential   `jax.jvp`
 value          the function itself
@@ -76,7 +77,13 @@ STRUCTURES: dict[str, Structure] = {
 
 
 def reference(
-    function: Function, kind: str, wrt: Sequence[str], *, entries: str | None = None, within: str | None = None
+    function: Function,
+    kind: str,
+    wrt: Sequence[str],
+    *,
+    entries: str | None = None,
+    within: str | None = None,
+    wirtinger: str | None = None,
 ) -> Function:
     """The function of keyword operands (and tangents `dX`, for a differential) that JAX answers with."""
 
@@ -105,11 +112,29 @@ def reference(
             tangents = [operands.pop(f"d{name}") for name in wrt]
             return jax.jvp(at(operands), values, tangents)[1]
         f = at(operands)
+        if wirtinger is not None:
+            return _wirtinger(f, wirtinger == "z*")(*values)
         if kind == "hessian" and len(wrt) == 2:
             return jax.jacfwd(jax.jacrev(f, 0), 1)(*values)
         return _derivative(kind)(f)(*values)
 
     return plain if entries is None and within is None else structured
+
+
+def _wirtinger(f: Function, conjugate: bool) -> Function:
+    """df/dz = (df/du - i df/dv)/2 or df/dz* = (df/du + i df/dv)/2 at z = u + iv."""
+
+    def parts(u: Any, v: Any) -> tuple[Any, Any]:
+        value = f(jax.lax.complex(u, v))
+        return jnp.real(value), jnp.imag(value)
+
+    def derivative(z: Any) -> Any:
+        (real_u, real_v), (imag_u, imag_v) = jax.jacfwd(parts, (0, 1))(jnp.real(z), jnp.imag(z))
+        if conjugate:
+            real_v, imag_v = -real_v, -imag_v
+        return jax.lax.complex((real_u + imag_v) / 2, (imag_u - real_v) / 2)
+
+    return derivative
 
 
 def _derivative(kind: str) -> Callable[[Function], Function]:

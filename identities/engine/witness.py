@@ -92,7 +92,8 @@ class Probe:
         """Multiples of the steps along the two directions."""
         if self.claim.kind == "hessian":
             return tuple((s * k, t * k) for k in (1, 2, 4) for s in (-1, 1) for t in (-1, 1))
-        return tuple((k, 0) for k in (-4, -2, -1, 1, 2, 4))
+        line = tuple((k, 0) for k in (-4, -2, -1, 1, 2, 4))
+        return line + tuple((0, k) for k, _ in line) if self.claim.wirtinger else line
 
     @property
     def steps(self) -> tuple[float, float]:
@@ -109,8 +110,9 @@ class Probe:
     def shifted(self, point: tuple[int, int]) -> dict[str, Any]:
         """The operands moved to one of the points."""
         (a, b), moved = self.steps, dict(self.values)
-        if self.claim.kind != "hessian":
-            return moved | {name: moved[name] + point[0] * a * d for name, d in self.along.items()}
+        if self.claim.kind != "hessian":  # the second direction of a Wirtinger derivative is i times the first
+            factor = complex(point[0], point[1]) if self.claim.wirtinger else point[0]
+            return moved | {name: moved[name] + factor * a * d for name, d in self.along.items()}
         u, v = self.claim.wrt[0], self.claim.wrt[-1]
         moved[u] = moved[u] + point[0] * a * self.along[u]
         moved[v] = moved[v] + point[1] * b * self.other[v]
@@ -127,8 +129,16 @@ class Probe:
             fine, coarse = (4 * near - middle) / 3, (4 * middle - far) / 3
             rounding, scale = 16 * eps * size / (a * b), size * SECOND_STEP**2 / (a * b)
         else:
-            fine = (8 * (f[1, 0] - f[-1, 0]) - (f[2, 0] - f[-2, 0])) / (12 * a)
-            coarse = (8 * (f[2, 0] - f[-2, 0]) - (f[4, 0] - f[-4, 0])) / (24 * a)
+
+            def line(p: int, q: int) -> tuple[np.ndarray, np.ndarray]:
+                g = {k: f[k * p, k * q] for k in (-4, -2, -1, 1, 2, 4)}
+                fine = (8 * (g[1] - g[-1]) - (g[2] - g[-2])) / (12 * a)
+                return fine, (8 * (g[2] - g[-2]) - (g[4] - g[-4])) / (24 * a)
+
+            fine, coarse = line(1, 0)
+            if self.claim.wirtinger:
+                turn = 1j if self.claim.wirtinger == "z*" else -1j
+                fine, coarse = ((x + turn * y) / 2 for x, y in zip((fine, coarse), line(0, 1), strict=True))
             rounding, scale = 4 * eps * size / a, size * FIRST_STEP / a
         return Differences(np.asarray(fine), float(np.abs(fine - coarse).max(initial=0.0)) + rounding, scale)
 
@@ -149,6 +159,8 @@ def contract(
         )
     if claim.kind == "gradient" and np.iscomplexobj(derivative):
         return np.asarray(np.real(np.vdot(derivative, last)))  # df = Re<g, d> for g = 2 df/dz*
+    if claim.wirtinger == "z*":
+        last = np.conj(last)
     result = np.tensordot(derivative, last, last.ndim)
     if claim.kind == "hessian":
         d = along[claim.wrt[0]]
