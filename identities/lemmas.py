@@ -37,6 +37,7 @@ __all__ = [
     "ScaledIdentity",
     "outer_ik_jl",
     "outer_il_jk",
+    "power_derivative",
     "ridge_cholesky",
     "weighted_grams",
 ]
@@ -349,6 +350,20 @@ def outer_ik_jl(P: Float[Array, "i k"], Q: Float[Array, "j l"]) -> Float[Array, 
 def outer_il_jk(P: Float[Array, "i l"], Q: Float[Array, "j k"]) -> Float[Array, "i j k l"]:
     """P_il Q_jk with the axes i, j, k, l; elementwise, as `outer_ik_jl`."""
     return P[:, None, None, :] * Q[None, :, :, None]
+
+
+def power_derivative(X: Float[Array, "n n"], D: Float[Array, "n n"], k: int) -> Float[Array, "n n"]:
+    r"""The derivative of X^k along D, \sum_{r=0}^{k-1} X^r D X^{k-1-r}, for k of at least 1."""
+    # The sum S_k grows as a power does, by the binary digits of k:
+    # S_2j = S_j X^j + X^j S_j, and S_(2j+1) = S_j X X^j + X^j S_(j+1) with S_(j+1) = S_j X + X^j D.
+    power, total = X, D
+    for digit in bin(k)[3:]:
+        if digit == "0":
+            power, total = power @ power, total @ power + power @ total
+        else:
+            right = total @ X
+            power, total = power @ (power @ X), right @ power + power @ (right + power @ D)
+    return total
 
 
 def weighted_grams(weights: Float[Array, "i b"], V: Float[Array, "k b"]) -> Float[Array, "i k k"]:

@@ -1,8 +1,8 @@
-r"""Functions linear in a vector or a matrix (Matrix Cookbook, 69-72), and the linear map itself.
+r"""Functions linear in a vector or a matrix (Matrix Cookbook, 69-75), and the linear map itself.
 
 A gradient has the shape of its argument: that of $a^\top x$ is the column $a$, where texts in
 numerator layout print the row $a^\top$.  A Jacobian has the axes of the output first, in both
-layouts.
+layouts.  $J^{ij}$ is the matrix with a one in row i and column j and zeros elsewhere.
 """
 
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Scalar
-from identities.lemmas import EachRowVector
+from identities.lemmas import EachColumn, EachRow, EachRowVector, ScaledIdentity, outer_ik_jl, outer_il_jk
 
 # 2.4.1 First order
 
@@ -153,6 +153,88 @@ def bilinear_same_transposed_is_swapped(a, X):
 def bilinear_same_transposed_dX(a, X):
     r"aa^\top"
     return jnp.outer(a, a)
+
+
+@identity("A matrix as a function of its entries")
+def matrix_x(X: Float[Array, "m n"]) -> Float[Array, "m n"]:
+    r"X"
+    return X
+
+
+@matrix_x.jacobian("X", "MCB 73", axes="ij")
+def matrix_x_dX(X):
+    r"J^{ij}"
+    return ScaledIdentity(jnp.ones((), X.dtype), X.shape)
+
+
+@matrix_x.jacobian("X", "MCB 80 its definition of J", axes="kl ij")
+def matrix_x_dX_delta(X):
+    r"\delta_{ik}\delta_{jl}"
+    return outer_ik_jl(jnp.eye(X.shape[0], dtype=X.dtype), jnp.eye(X.shape[1], dtype=X.dtype))
+
+
+@identity("Product linear in X, entry by entry")
+def matrix_xa(X: Float[Array, "p q"], A: Float[Array, "q r"]) -> Float[Array, "p r"]:
+    r"XA"
+    return X @ A
+
+
+@matrix_xa.jacobian("X", "MCB 74", axes="ij mn")
+def matrix_xa_dX(X, A):
+    r"\delta_{im}A_{nj}"
+    return EachRow(A.T, rows=X.shape[0])
+
+
+@matrix_xa.jacobian("X", "MCB 74", axes="ij mn")
+def matrix_xa_dX_single(X, A):
+    r"(J^{mn}A)_{ij}"
+    # J^{mn}, for all m and n at once, has the axes of its own entries in front of m and n
+    single = ScaledIdentity(jnp.ones((), X.dtype), X.shape).todense()
+    return jnp.einsum("ikmn,kj->ijmn", single, A)
+
+
+@matrix_xa.jacobian("A", "ours", axes="ij mn")
+def matrix_xa_dA(X, A):
+    r"X_{im}\delta_{jn}"
+    return EachColumn(X, A.shape[1])
+
+
+@matrix_xa.differential("X A", "ours")
+def matrix_xa_along_dX_dA(X, A, dX, dA):
+    r"(\mathrm{d}X)A + X\,\mathrm{d}A"
+    return dX @ A + X @ dA
+
+
+@identity("Product linear in the transpose of X, entry by entry")
+def matrix_xta(X: Float[Array, "p q"], A: Float[Array, "p r"]) -> Float[Array, "q r"]:
+    r"X^\top A"
+    return X.T @ A
+
+
+@matrix_xta.jacobian("X", "MCB 75", axes="ij mn")
+def matrix_xta_dX(X, A):
+    r"\delta_{in}A_{mj}"
+    return outer_il_jk(jnp.eye(X.shape[1], dtype=X.dtype), A.T)
+
+
+@matrix_xta.jacobian("X", "MCB 75", axes="ij mn")
+def matrix_xta_dX_single(X, A):
+    r"(J^{nm}A)_{ij}"
+    # J^{nm} is the transpose of J^{mn}: its entry ik is the entry ki of that
+    single = ScaledIdentity(jnp.ones((), X.dtype), X.shape).todense()
+    return jnp.einsum("kimn,kj->ijmn", single, A)
+
+
+@matrix_xta.jacobian("A", "ours", axes="ij mn")
+def matrix_xta_dA(X, A):
+    r"X_{mi}\delta_{jn}"
+    return EachColumn(X.T, A.shape[1])
+
+
+@matrix_xta.differential("X A", "ours")
+def matrix_xta_along_dX_dA(X, A, dX, dA):
+    r"(\mathrm{d}X)^\top A + X^\top\mathrm{d}A"
+    return dX.T @ A + X.T @ dA
 
 
 # Sums and linear maps

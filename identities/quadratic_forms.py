@@ -1,4 +1,4 @@
-r"""Quadratic and bilinear forms in a vector or a matrix (Matrix Cookbook, 77-83 and 96-98).
+r"""Quadratic and bilinear forms in a vector or a matrix (Matrix Cookbook, 76-83 and 96-98).
 
 None of the matrices in the middle is assumed to be symmetric: that is why a form and its transpose
 appear side by side.  For a symmetric one the two coincide, and the claims named `_symmetric` save
@@ -11,9 +11,33 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Scalar, Symmetric
-from identities.lemmas import EachRow, KroneckerOuter
+from identities.lemmas import EachColumn, EachRow, KroneckerOuter, outer_ik_jl, outer_il_jk
 
 # 2.4.2 Second order
+
+
+@identity("Sum of all products of two entries")
+def sum_products(X: Float[Array, "p q"]) -> Scalar:
+    r"\sum_{klmn} X_{kl}X_{mn}"
+    return jnp.sum(X[:, :, None, None] * X[None, None, :, :])
+
+
+@sum_products.value("ours", computed=True)
+def sum_products_is_computed(X):
+    r"\left(\sum_{kl} X_{kl}\right)^2"
+    return jnp.square(jnp.sum(X))
+
+
+@sum_products.gradient("X", "MCB 76", axes="ij")
+def sum_products_dX(X):
+    r"2\sum_{kl} X_{kl}"
+    return jnp.full(X.shape, 2 * jnp.sum(X))
+
+
+@sum_products.hessian("X", "ours", axes="ij kl")
+def sum_products_d2X(X):
+    r"2"
+    return jnp.full(X.shape + X.shape, 2, X.dtype)
 
 
 @identity("Bilinear form of a Gram matrix")
@@ -82,6 +106,40 @@ def bilinear_affine_d2x(B, x, b, C, D, d):
 def bilinear_affine_dC(B, x, b, C, D, d):
     r"(Bx + b)(Dx + d)^\top"
     return jnp.outer(B @ x + b, D @ x + d)
+
+
+@identity("Quadratic forms of all pairs of columns")
+def matrix_xtbx(X: Float[Array, "m n"], B: Float[Array, "m m"]) -> Float[Array, "n n"]:
+    r"X^\top BX"
+    return X.T @ B @ X
+
+
+@matrix_xtbx.jacobian("X", "MCB 79", axes="kl ij")
+def matrix_xtbx_dX(X, B):
+    r"\delta_{lj}(X^\top B)_{ki} + \delta_{kj}(BX)_{il}"
+    eye = jnp.eye(X.shape[1], dtype=X.dtype)
+    return outer_ik_jl(X.T @ B, eye) + outer_il_jk(eye, (B @ X).T)
+
+
+@matrix_xtbx.jacobian("X", "MCB 80", axes="ij")
+def matrix_xtbx_dX_single(X, B):
+    r"X^\top BJ^{ij} + J^{ji}BX"
+    # PJ^{ij} is column i of P in column j, and J^{ji}Q is row i of Q in row j
+    j = jnp.arange(X.shape[1])
+    columns = EachColumn(X.T @ B, X.shape[1]).todense()
+    return columns.at[j, :, :, j].add((B @ X).T, unique_indices=True)
+
+
+@matrix_xtbx.jacobian("B", "ours", axes="kl ij")
+def matrix_xtbx_dB(X, B):
+    r"X_{ik}X_{jl}"
+    return outer_ik_jl(X.T, X.T)
+
+
+@matrix_xtbx.differential("X", "ours")
+def matrix_xtbx_along_dX(X, B, dX):
+    r"X^\top B\,\mathrm{d}X + (\mathrm{d}X)^\top BX"
+    return (X.T @ B) @ dX + dX.T @ (B @ X)
 
 
 @identity("Quadratic form")

@@ -1,29 +1,24 @@
-"""Traces: derivatives of tr of products, Kronecker products and powers by a matrix.
+"""Traces: derivatives of tr of products that are linear or quadratic in a matrix.
 
 The functions are written as they are printed, so most of them form a whole product and then read its
 diagonal.  Their value claims (`..._is_computed`) hold the form to run: tr(P'Q) is the sum of P * Q,
 which saves the last product.  Gradients have the shape of the operand they are taken by, and second
 derivatives its axes twice; those that repeat one small matrix come as operators (see
-`identities.lemmas`).  tr(AX^-1 B), with which the Cookbook ends its section on traces, stands with
-the inverses.
+`identities.lemmas`).  Powers and other functions of one square matrix, Kronecker products and
+inverses of Gram matrices have the chapter behind this one; tr(AX^-1 B) stands with the inverses.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
-from identities.engine.operands import Count, Scalar
+from identities.engine.operands import Scalar
 from identities.lemmas import EachColumn, EachRow, ScaledIdentity, outer_ik_jl, outer_il_jk
 
 
 def _inner(P, Q):
     """tr(P'Q) without the product."""
     return jnp.sum(P * Q)
-
-
-def _scaled_identity(scale, X):
-    """scale I, of the size and dtype of the square X."""
-    return scale * jnp.eye(X.shape[0], dtype=X.dtype)
 
 
 # 2.5.1 First order
@@ -179,80 +174,7 @@ def tr_axt_is_computed(A, X):
     return _inner(A, X)
 
 
-@identity("Trace of a Kronecker product linear in X")
-def tr_kron_ax(A: Float[Array, "m m"], X: Float[Array, "n n"]) -> Scalar:
-    r"\operatorname{tr}(A \otimes X)"
-    return jnp.trace(jnp.kron(A, X))
-
-
-@tr_kron_ax.gradient("X", "MCB 105")
-def tr_kron_ax_dX(A, X):
-    r"\operatorname{tr}(A) I"
-    return _scaled_identity(jnp.trace(A), X)
-
-
-@tr_kron_ax.gradient("A", "ours")
-def tr_kron_ax_dA(A, X):
-    r"\operatorname{tr}(X) I"
-    return _scaled_identity(jnp.trace(X), A)
-
-
-@tr_kron_ax.value("ours", computed=True)
-def tr_kron_ax_is_computed(A, X):
-    r"\operatorname{tr}(A) \operatorname{tr}(X)"
-    return jnp.trace(A) * jnp.trace(X)
-
-
 # 2.5.2 Second order
-
-
-@identity("Trace of a square")
-def tr_x2(X: Float[Array, "n n"]) -> Scalar:
-    r"\operatorname{tr}(X^2)"
-    return jnp.trace(X @ X)
-
-
-@tr_x2.gradient("X", "MCB 106")
-def tr_x2_dX(X):
-    r"2X^\top"
-    return 2 * X.T
-
-
-@tr_x2.hessian("X", "ours")
-def tr_x2_d2X(X):
-    r"\left[2\,\delta_{il}\,\delta_{jk}\right]_{ijkl}"
-    eye = jnp.eye(X.shape[0], dtype=X.dtype)
-    return outer_il_jk(2 * eye, eye)
-
-
-@tr_x2.value("ours", computed=True)
-def tr_x2_is_computed(X):
-    r"\sum_{ij} X_{ij} X_{ji}"
-    return _inner(X, X.T)
-
-
-@identity("Trace of a square times a matrix")
-def tr_x2b(X: Float[Array, "n n"], B: Float[Array, "n n"]) -> Scalar:
-    r"\operatorname{tr}(X^2B)"
-    return jnp.trace(X @ X @ B)
-
-
-@tr_x2b.gradient("X", "MCB 107")
-def tr_x2b_dX(X, B):
-    r"(XB + BX)^\top"
-    return (X @ B + B @ X).T
-
-
-@tr_x2b.gradient("B", "ours")
-def tr_x2b_dB(X, B):
-    r"(X^2)^\top"
-    return (X @ X).T
-
-
-@tr_x2b.value("ours", computed=True)
-def tr_x2b_is_computed(X, B):
-    r"\sum_{ij} (X^2)_{ij} B_{ji}"
-    return _inner(X @ X, B.T)
 
 
 @identity("Trace of a quadratic form in the columns of X")
@@ -659,149 +581,3 @@ def tr_affine_squared_is_computed(A, X, B, C):
     r"\sum_{ij} (AXB + C)_{ij}^2"
     R = jnp.linalg.multi_dot([A, X, B]) + C
     return _inner(R, R)
-
-
-@identity("Trace of the Kronecker product of X with itself")
-def tr_kron_xx(X: Float[Array, "n n"]) -> Scalar:
-    r"\operatorname{tr}(X \otimes X)"
-    return jnp.trace(jnp.kron(X, X))
-
-
-@tr_kron_xx.gradient("X", "MCB 120")
-def tr_kron_xx_dX(X):
-    r"2\operatorname{tr}(X) I"
-    return _scaled_identity(2 * jnp.trace(X), X)
-
-
-@tr_kron_xx.value("MCB 120", computed=True)
-def tr_kron_xx_is_computed(X):
-    r"\operatorname{tr}(X) \operatorname{tr}(X)"
-    return jnp.square(jnp.trace(X))
-
-
-@identity("Square of a trace")
-def tr_x_tr_x(X: Float[Array, "n n"]) -> Scalar:
-    r"\operatorname{tr}(X) \operatorname{tr}(X)"
-    return jnp.trace(X) * jnp.trace(X)
-
-
-@tr_x_tr_x.gradient("X", "MCB 120")
-def tr_x_tr_x_dX(X):
-    r"2\operatorname{tr}(X) I"
-    return _scaled_identity(2 * jnp.trace(X), X)
-
-
-@tr_x_tr_x.hessian("X", "ours")
-def tr_x_tr_x_d2X(X):
-    r"\left[2\,\delta_{ij}\,\delta_{kl}\right]_{ijkl}"
-    eye = jnp.eye(X.shape[0], dtype=X.dtype)
-    return 2 * eye[:, :, None, None] * eye[None, None, :, :]
-
-
-# 2.5.3 Higher order
-
-
-@identity("Trace of a power")
-def tr_xk(X: Float[Array, "n n"], k: Count[int, "1..6"]) -> Scalar:
-    r"\operatorname{tr}(X^k)"
-    return jnp.trace(jnp.linalg.matrix_power(X, k))
-
-
-@tr_xk.gradient("X", "MCB 121", "Minka Derivatives")
-def tr_xk_dX(X, k):
-    r"k(X^{k-1})^\top"
-    return k * jnp.linalg.matrix_power(X, k - 1).T
-
-
-@tr_xk.hessian("X", "ours")
-def tr_xk_d2X(X, k):
-    r"\left[k \sum_{r=0}^{k-2} (X^r)_{jk}\,(X^{k-2-r})_{li}\right]_{ijkl}"
-    n = X.shape[0]
-    powers = [jnp.eye(n, dtype=X.dtype)]
-    for _ in range(k - 2):
-        powers.append(powers[-1] @ X)
-    total = jnp.zeros((n, n, n, n), X.dtype)
-    for r in range(k - 1):
-        total = total + outer_il_jk(powers[k - 2 - r].T, powers[r])
-    return k * total
-
-
-@tr_xk.value("ours", computed=True)
-def tr_xk_is_computed(X, k):
-    r"\sum_{ij} (X^{\lfloor k/2 \rfloor})_{ij}\,(X^{\lceil k/2 \rceil})_{ji}"
-    if k == 1:
-        return jnp.trace(X)
-    half = jnp.linalg.matrix_power(X, k // 2)
-    return _inner(half, (half @ X if k % 2 else half).T)
-
-
-@identity("Trace of a matrix times a power")
-def tr_axk(A: Float[Array, "n n"], X: Float[Array, "n n"], k: Count[int, "1..6"]) -> Scalar:
-    r"\operatorname{tr}(AX^k)"
-    return jnp.trace(A @ jnp.linalg.matrix_power(X, k))
-
-
-@tr_axk.gradient("X", "MCB 122")
-def tr_axk_dX(A, X, k):
-    r"\sum_{r=0}^{k-1} (X^r AX^{k-r-1})^\top"
-    # The sum S_k is the derivative of X^k along A and grows as a power does, by the binary digits of k:
-    # S_2j = S_j X^j + X^j S_j, and S_(2j+1) = S_j X X^j + X^j S_(j+1) with S_(j+1) = S_j X + X^j A.
-    power, total = X, A
-    for digit in bin(k)[3:]:
-        if digit == "0":
-            power, total = power @ power, total @ power + power @ total
-        else:
-            right = total @ X
-            power, total = power @ (power @ X), right @ power + power @ (right + power @ A)
-    return total.T
-
-
-@tr_axk.gradient("A", "ours")
-def tr_axk_dA(A, X, k):
-    r"(X^k)^\top"
-    return jnp.linalg.matrix_power(X, k).T
-
-
-@tr_axk.value("ours", computed=True)
-def tr_axk_is_computed(A, X, k):
-    r"\sum_{ij} A_{ji}\,(X^k)_{ij}"
-    return _inner(A.T, jnp.linalg.matrix_power(X, k))
-
-
-@identity("Trace of a product of fourth order in X")
-def tr_btxtcxxtcxb(B: Float[Array, "n p"], X: Float[Array, "m n"], C: Float[Array, "m m"]) -> Scalar:
-    r"\operatorname{tr}\left[B^\top X^\top CXX^\top CXB\right]"
-    return jnp.trace(B.T @ X.T @ C @ X @ X.T @ C @ X @ B)
-
-
-@tr_btxtcxxtcxb.gradient("X", "MCB 123")
-def tr_btxtcxxtcxb_dX(B, X, C):
-    r"CXX^\top CXBB^\top + C^\top XBB^\top X^\top C^\top X + CXBB^\top X^\top CX + C^\top XX^\top C^\top XBB^\top"
-    # B comes first in every product, so that nothing is wider than B until the very end
-    U = X @ B
-    V, V_t = C @ U, C.T @ U
-    W, W_t = X.T @ V, X.T @ V_t
-    return (C @ (X @ W) + C.T @ (X @ W_t)) @ B.T + V_t @ W.T + V @ W_t.T
-
-
-@tr_btxtcxxtcxb.gradient("B", "ours")
-def tr_btxtcxxtcxb_dB(B, X, C):
-    r"X^\top CXX^\top CXB + X^\top C^\top XX^\top C^\top XB"
-    U = X @ B
-    W, W_t = X.T @ (C @ U), X.T @ (C.T @ U)
-    return X.T @ (C @ (X @ W) + C.T @ (X @ W_t))
-
-
-@tr_btxtcxxtcxb.gradient("C", "ours")
-def tr_btxtcxxtcxb_dC(B, X, C):
-    r"XBB^\top X^\top C^\top XX^\top + XX^\top C^\top XBB^\top X^\top"
-    U = X @ B
-    W, W_t = X.T @ (C @ U), X.T @ (C.T @ U)
-    return U @ (X @ W).T + (X @ W_t) @ U.T
-
-
-@tr_btxtcxxtcxb.value("ours", computed=True)
-def tr_btxtcxxtcxb_is_computed(B, X, C):
-    r"\sum_{ij} (X^\top C^\top XB)_{ij}\,(X^\top CXB)_{ij}"
-    U = X @ B
-    return _inner(X.T @ (C.T @ U), X.T @ (C @ U))

@@ -9,7 +9,7 @@ import re
 import pytest
 
 import identities
-from identities.engine import sources
+from identities.engine import coverage, sources
 
 ROOT = pathlib.Path(__file__).parent.parent
 BOOK = ROOT / "identities"
@@ -109,6 +109,16 @@ def test_every_source_is_in_the_bibliography_and_the_parser_reads_it():
     for claim in CATALOGUE.values():
         for source in claim.sources:
             assert source.ours or entries[source.key]["title"]
+
+
+@pytest.mark.parametrize("source", coverage.sources())
+def test_the_list_of_equations_parses_and_each_number_stands_once(source):
+    listed = coverage.equations(source)
+    assert source in sources.known_keys() and listed
+    assert len({e.number for e in listed}) == len(listed)
+    for e in listed:
+        assert not re.search(r"\s{2}|^\s|\s$", "|".join((e.number, e.section, e.title, e.kind))), e
+        assert not e.test or named_tests(e.test.removeprefix("test_").rstrip("_")), f"no test begins with {e.test}"
 
 
 def test_every_claim_is_in_the_record():

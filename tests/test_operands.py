@@ -15,6 +15,9 @@ LINEAR = {"Symmetric", "Diagonal", "Toeplitz", "SymmetricToeplitz"}
 BREAKERS = {  # an array that breaks the word, of the shape given
     "Symmetric": lambda a: a + np.triu(np.ones_like(a), 1),
     "PosDef": lambda a: -a,
+    "SymmetricInvertible": lambda a: np.ones_like(a),
+    "SymmetricPositiveDeterminant": lambda a: -np.diag([1.0, *np.ones(len(a) - 2), -1.0]),
+    "DistinctEigenvalues": lambda a: np.eye(len(a)),
     "Invertible": lambda a: np.ones_like(a),
     "PositiveDeterminant": lambda a: a * np.where(np.arange(len(a)) == 0, -1.0, 1.0)[:, None],
     "Definite": lambda a: -a,
@@ -85,6 +88,9 @@ def test_draws_are_general(word):
     allowed = {
         "Symmetric": {"symmetric"},
         "PosDef": {"symmetric"},
+        "SymmetricInvertible": {"symmetric"},
+        "SymmetricPositiveDeterminant": {"symmetric"},
+        "DistinctEigenvalues": {"symmetric"},
         "SymmetricToeplitz": {"symmetric"},
         "Diagonal": {"symmetric", "diagonal", "commuting"},
         "Positive": {"positive"},

@@ -10,8 +10,9 @@ import pytest
 from jaxtyping import Array, Float
 
 from identities.engine.checking import DTYPES, Options, examine
+from identities.engine.errors import LawError
 from identities.engine.identity import build_claim, identity
-from identities.engine.operands import Positive, Scalar, Symmetric
+from identities.engine.operands import Complex, Positive, Scalar, Symmetric
 
 
 @identity("A form with two square factors")
@@ -225,6 +226,63 @@ def test_differences_alone_would_catch_them(kind):
 )
 def test_the_diagnosis_names_the_error(kind, plant, words):
     assert words in verdicts(kind)[plant, "float64"].diagnosis
+
+
+# Complex operands -------------------------------------------------------------------------------
+
+
+@identity("A complex residual, squared")
+def residual(a: Complex[Array, ""], b: Complex[Array, "n"], x: Complex[Array, "n"]) -> Complex[Array, ""]:
+    r"(a - x^H b)^2"
+    return (a - jnp.vdot(x, b)) ** 2
+
+
+@identity("A complex residual in modulus")
+def modulus(a: Complex[Array, ""], b: Complex[Array, "n"], x: Complex[Array, "n"]) -> Scalar:
+    r"|a - x^H b|^2"
+    return jnp.abs(a - jnp.vdot(x, b)) ** 2
+
+
+COMPLEX = {
+    "z": (residual, "jacobian", lambda a, b, x: (a - a) * b, {"wirtinger": "z"}),
+    "z*": (residual, "jacobian", lambda a, b, x: -2 * b * (a - jnp.vdot(x, b)), {"wirtinger": "z*"}),
+    "real": (modulus, "gradient", lambda a, b, x: -2 * b * jnp.conj(a - jnp.vdot(x, b)), {}),
+}
+COMPLEX_PLANTS = {
+    "conjugated": jnp.conj,
+    "negated": lambda r: -r,
+    "halved": lambda r: r / 2,
+    "a percent off": lambda r: r * jnp.asarray(1.01, r.dtype),
+}
+
+
+@pytest.mark.parametrize("kind", COMPLEX)
+def test_planted_errors_in_complex_derivatives_are_caught(kind):
+    owner, what, right, options = COMPLEX[kind]
+    claims = {}
+    for plant, change in {"right": lambda r: r, **COMPLEX_PLANTS}.items():
+
+        def closed(a, b, x, change=change):
+            return change(right(a, b, x))
+
+        closed.__name__ = f"{owner.name}_dx_{''.join(plant.title().split())}"
+        closed.__doc__ = "planted"
+        closed.__signature__ = inspect.signature(right)
+        claims[build_claim(owner, closed, what, ("x",), ("ours",), **options)] = plant
+    for verdict, claim in zip(examine(list(claims), Options(("float64",), samples=3)), claims, strict=True):
+        zero = kind == "z" and claims[claim] != "right"  # df/dz is zero here: nothing changes it
+        assert verdict.ok is (claims[claim] == "right" or zero), f"\n{verdict}"
+        if claims[claim] == "conjugated" and not zero:
+            assert "conjugated" in verdict.diagnosis and verdict.witness.agrees is False
+
+
+def test_the_other_wirtinger_derivative_is_not_taken_for_this_one():
+    owner, what, right, _ = COMPLEX["z*"]
+    right.__name__, right.__doc__ = "residual_dx_other", "planted"
+    claim = build_claim(owner, right, what, ("x",), ("ours",), wirtinger="z")
+    assert not examine([claim], Options(("float64",), samples=2))[0].ok
+    with pytest.raises(LawError, match="wirtinger"):
+        build_claim(owner, right, what, ("x",), ("ours",))
 
 
 # What is right must not alarm ------------------------------------------------------------------

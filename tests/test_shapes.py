@@ -45,6 +45,22 @@ def test_the_first_shape_is_distinct_the_second_has_a_one_the_third_is_square():
             assert 0 <= case.counts["k"] <= 3
 
 
+def test_the_fourth_shape_turns_the_order_of_the_dims_round():
+    @identity("A product of two")
+    def pair(A: Float[Array, "m n"]) -> Float[Array, "m n"]:
+        "A"
+        return A
+
+    @pair.jacobian("A", "ours")
+    def pair_dA(A):
+        "I"
+        return A
+
+    for seed in range(20):
+        first, _, _, fourth = pair.claims["pair_dA"].cases(seed, 4)
+        assert (fourth.kind, fourth.dims) == ("turned", {"m": first.dims["n"], "n": first.dims["m"]})
+
+
 def test_two_seeds_see_different_shapes():
     assert len({tuple(CLAIM.cases(seed)[0].dims.values()) for seed in range(20)}) > 5
     assert [c.dims for c in CLAIM.cases(0)] == [c.dims for c in CLAIM.cases(0)]

@@ -111,7 +111,10 @@ def show(options: argparse.Namespace) -> int:
     for number, c in enumerate(claims):
         print(("\n" if number else "") + f"{c.name} ({c.status})\n{c.page}")
         for other in c.corrections:
-            print(f"Right form:\n    {other.name}: {other.statement}")
+            if other.latex == c.latex and other.given:
+                print(f"The print is right where {'; '.join(other.conditions)}:\n    {other.name}")
+            else:
+                print(f"Right form:\n    {other.name}: {other.statement}")
         rows = measured.get(c.name, [])
         print("Measured:" if rows else "Measured:\n    not yet (make record)")
         for row in rows:

@@ -182,9 +182,9 @@ def report(found: Any, chapter_of: dict[str, str], dtypes: Sequence[str], second
         counts = tally(mine)
         worst = [max((v.residual for v in mine if v.dtype == d and v.status == "holds"), default=0.0) for d in dtypes]
         shapes = len({(v.claim, *t.dims.items()) for v in mine for t in v.shapes})
-        table.add_row(
-            chapter, *map(str, counts), str(shapes), *(f"{w:.3g}" for w in worst), f"{sum(v.seconds for v in mine):.1f}"
-        )
+        took = sum(v.seconds for v in mine)
+        times = (f"{took:.1f}", f"{1000 * took / counts[0]:.0f}")
+        table.add_row(chapter, *map(str, counts), str(shapes), *(f"{w:.3g}" for w in worst), *times)
     console.print(table)
     for v in found.failures:
         console.print(f"\n{v}", markup=False, highlight=False, soft_wrap=True)

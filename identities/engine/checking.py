@@ -19,7 +19,7 @@ from identities.engine.diagnosis import Patient, diagnose
 from identities.engine.errors import OperandViolation, UnsupportedDtype
 from identities.engine.identity import Claim
 from identities.engine.operands import is_word
-from identities.engine.program import Program, Row, Values, find_device
+from identities.engine.program import Program, Row, Values, checking_context, find_device
 from identities.engine.shapes import stream
 from identities.engine.verdict import Tried, Verdict
 
@@ -138,6 +138,11 @@ class Examination:
 
     def run(self) -> None:
         """Run every draw; findings and testimonies are kept for `verdict`."""
+        # projections onto a structure are computed with jax.numpy, and must be float64 too
+        with checking_context(self.program.device, self.options.precision):
+            self._run()
+
+    def _run(self) -> None:
         for index in range(self.options.samples):
             drawn = self.draws(index)
             rows64 = None
@@ -190,13 +195,14 @@ class Examination:
         probes: dict[Any, list[Claim]] = {}
         for claim in self.claims:
             if claim.kind != "value":
-                probes.setdefault((claim.kind == "hessian", claim.wrt, claim.structure, claim.wirtinger), []).append(claim)
-        for alike in probes.values():
-            at = [witness.Probe.at(alike[0], values, seed) for values in drawn]
+                alike = (claim.kind == "hessian", claim.wrt, claim.structure, claim.wirtinger)
+                probes.setdefault(alike, []).append(claim)
+        for sharing in probes.values():
+            at = [witness.Probe.at(sharing[0], values, seed) for values in drawn]
             runs = {point: self.program.run([probe.shifted(point) for probe in at]) for point in at[0].points}
             for case, probe in enumerate(at):
                 found = probe.differences({point: run[case].value for point, run in runs.items()})
-                for claim in alike:
+                for claim in sharing:
                     answer, seen = rows[case].answers[claim.name], self.witnessed[claim.name]
                     its = dataclasses.replace(probe, claim=claim)
                     if answer.reference is not None:

@@ -28,7 +28,7 @@ import numpy as np
 
 from identities.engine import pages, shapes
 from identities.engine.errors import LawError, NoShape, UnsupportedDtype, nearest
-from identities.engine.operands import direction
+from identities.engine.operands import direction, is_complex
 from identities.engine.reference import KINDS, STRUCTURES, reference
 from identities.engine.shapes import Operand
 from identities.engine.sources import Source, parse, printed
@@ -113,16 +113,25 @@ class Claim:
     @property
     def corrections(self) -> tuple[Claim, ...]:
         """For a refuted claim: the claims of the same derivative that hold."""
-        same = (self.kind, self.wrt, self.structure)
-        held = [
-            c for c in self.identity.claims.values() if c.status == "holds" and (c.kind, c.wrt, c.structure) == same
-        ]
-        return tuple(held) if self.status == "refuted" else ()
+        if self.status != "refuted":
+            return ()
+
+        def states(c: Claim) -> tuple[Any, ...]:
+            return c.kind, c.wrt, c.structure, c.wirtinger
+
+        return tuple(c for c in self.identity.claims.values() if c.status == "holds" and states(c) == states(self))
 
     @functools.cached_property
     def reference_function(self) -> Callable[..., Any]:
         """JAX's own derivative as a function of keyword operands, without any check of them."""
-        return reference(self.identity.function, self.kind, self.wrt, entries=self.entries, within=self.within, wirtinger=self.wirtinger)
+        return reference(
+            self.identity.function,
+            self.kind,
+            self.wrt,
+            entries=self.entries,
+            within=self.within,
+            wirtinger=self.wirtinger,
+        )
 
     def bind(self, operands: Mapping[str, Any], *, validate: bool = False) -> dict[str, int]:
         """Match operands (and tangents) against the declaration and return the dims.
@@ -359,7 +368,7 @@ def build_claim(
             )
     if (entries or within) and (kind not in ("gradient", "jacobian") or (entries and within)):
         raise LawError(f"{name}: entries= or within= (one of them) goes with a gradient or a jacobian")
-    by_complex = kind == "jacobian" and shapes.is_complex(owner.parsed[wrt[0]].word)
+    by_complex = kind == "jacobian" and is_complex(owner.parsed[wrt[0]].word)
     if wirtinger not in ((None,) if not by_complex else ("z", "z*")):
         raise LawError(f'{name}: a jacobian by a complex operand says wirtinger="z" or "z*", and nothing else does')
     if not slack >= 1:

@@ -28,6 +28,7 @@ __all__ = [
     "CountRange",
     "Definite",
     "Diagonal",
+    "DistinctEigenvalues",
     "FullRank",
     "Invertible",
     "Mask",
@@ -39,6 +40,8 @@ __all__ = [
     "Scalar",
     "Simplex",
     "Symmetric",
+    "SymmetricInvertible",
+    "SymmetricPositiveDeterminant",
     "SymmetricToeplitz",
     "Toeplitz",
     "Word",
@@ -114,6 +117,7 @@ class Word(AbstractDtype):
     dtypes = ("float16", "bfloat16", "float32", "float64")
     english = ""
     square = True
+    space: str | None = None  # the linear space (a key of reference.STRUCTURES) that its values lie in
 
     @staticmethod
     def sample(rng: Rng, shape: Shape) -> np.ndarray:
@@ -134,6 +138,7 @@ if TYPE_CHECKING:  # to a type checker an operand is its array: mypy reads Annot
     from typing import Annotated as Count
     from typing import Annotated as Definite
     from typing import Annotated as Diagonal
+    from typing import Annotated as DistinctEigenvalues
     from typing import Annotated as FullRank
     from typing import Annotated as Invertible
     from typing import Annotated as Mask
@@ -144,6 +149,8 @@ if TYPE_CHECKING:  # to a type checker an operand is its array: mypy reads Annot
     from typing import Annotated as PositiveDeterminant
     from typing import Annotated as Simplex
     from typing import Annotated as Symmetric
+    from typing import Annotated as SymmetricInvertible
+    from typing import Annotated as SymmetricPositiveDeterminant
     from typing import Annotated as SymmetricToeplitz
     from typing import Annotated as Toeplitz
 else:
@@ -153,6 +160,7 @@ else:
         """A = A', indefinite in general."""
 
         english = "symmetric"
+        space = "symmetric"
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
@@ -171,6 +179,7 @@ else:
         """A = A' and x'Ax > 0 for every x other than 0."""
 
         english = "symmetric positive definite"
+        space = "symmetric"
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
@@ -189,6 +198,82 @@ else:
                 lowest = float(np.linalg.eigvalsh(value.astype(np.float64))[0])
                 if lowest <= 0:
                     reason = f"its smallest eigenvalue is {lowest:.3g}, and more than 0 was expected"
+            return reason
+
+    class SymmetricInvertible(Word):
+        """A = A' with an inverse; its eigenvalues have either sign."""
+
+        english = "symmetric and invertible"
+        space = "symmetric"
+
+        @staticmethod
+        def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            q = orthonormal(rng, *shape)
+            a = (q * (spectrum(rng, shape[0]) * rng.choice([-1.0, 1.0], shape[0]))) @ q.T
+            return (a + a.T) / 2
+
+        @staticmethod
+        def tangent(rng: Rng, value: np.ndarray) -> np.ndarray:
+            return Symmetric.sample(rng, value.shape)
+
+        @staticmethod
+        def violation(value: np.ndarray) -> str | None:
+            return Symmetric.violation(value) or _singular(value)
+
+    class SymmetricPositiveDeterminant(Word):
+        """A = A' whose negative eigenvalues are even in number, so that ln det is defined."""
+
+        english = "symmetric with a positive determinant"
+        space = "symmetric"
+
+        @staticmethod
+        def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            q, signs = orthonormal(rng, *shape), rng.choice([-1.0, 1.0], shape[0])
+            signs[0] *= np.prod(signs)
+            a = (q * (spectrum(rng, shape[0]) * signs)) @ q.T
+            return (a + a.T) / 2
+
+        @staticmethod
+        def tangent(rng: Rng, value: np.ndarray) -> np.ndarray:
+            return Symmetric.sample(rng, value.shape)
+
+        @staticmethod
+        def violation(value: np.ndarray) -> str | None:
+            return Symmetric.violation(value) or PositiveDeterminant.violation(value)
+
+    class DistinctEigenvalues(Word):
+        """A = A' without a repeated eigenvalue, indefinite in general.
+
+        A draw also keeps the first entry of every eigenvector away from zero, so that its sign can
+        tell the eigenvector from its negative."""
+
+        english = "symmetric with distinct eigenvalues"
+        space = "symmetric"
+
+        @staticmethod
+        def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            n = shape[0]
+            columns = rng.standard_normal(shape)
+            columns[:, 0] = rng.uniform(0.5, 1.0, n) * rng.choice([-1.0, 1.0], n)
+            rows = np.linalg.qr(columns)[0].T  # the first one has the direction of columns[:, 0]
+            # each eigenvalue in a cell of its own within [-HIGH, HIGH], away from its borders
+            values = rng.permutation(2 * (np.arange(n) + rng.uniform(0.25, 0.75, n)) / n - 1) * HIGH
+            a = (rows * values) @ rows.T
+            return (a + a.T) / 2
+
+        @staticmethod
+        def tangent(rng: Rng, value: np.ndarray) -> np.ndarray:
+            return Symmetric.sample(rng, value.shape)
+
+        @staticmethod
+        def violation(value: np.ndarray) -> str | None:
+            reason = Symmetric.violation(value)
+            if reason is None and len(value) > 1:
+                values = np.linalg.eigvalsh(value.astype(np.float64))
+                gaps = np.diff(values)
+                if gaps.min() <= _tolerance(value) * np.abs(values).max():
+                    i = int(gaps.argmin())
+                    reason = f"its eigenvalues {i} and {i + 1} are {gaps[i]:.3g} apart"
             return reason
 
     class Invertible(Word):
@@ -280,6 +365,7 @@ else:
         """Zero off the diagonal; the entries on it are away from zero and have either sign."""
 
         english = "diagonal"
+        space = "diagonal"
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
@@ -299,6 +385,7 @@ else:
         """Constant along each diagonal."""
 
         english = "Toeplitz"
+        space = "toeplitz"
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
@@ -320,6 +407,7 @@ else:
         """Constant along each diagonal, and equal to its transpose."""
 
         english = "symmetric Toeplitz"
+        space = "symmetric toeplitz"
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:

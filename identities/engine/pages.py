@@ -83,8 +83,8 @@ def equation(claim: Claim) -> str:
     return f"{left_side(claim)} = {claim.latex}"
 
 
-def conditions(claim: Claim) -> tuple[str, ...]:
-    """What a reader must know before using a claim: words, dims, structure."""
+def domain(claim: Claim) -> tuple[str, ...]:
+    """Which operands a claim speaks of: words and dims."""
     found = []
     for operand in claim.operands.values():
         if operand.static:
@@ -96,6 +96,12 @@ def conditions(claim: Claim) -> tuple[str, ...]:
     for part in dict.fromkeys((claim.where or "").split(" and ")):
         if part and not re.fullmatch(r"(\w) *<= *\1", part.strip()):  # `given` can make n <= n of n <= m
             found.append(part.strip().replace("<=", "≤").replace(">=", "≥").replace("==", "="))
+    return tuple(found)
+
+
+def conditions(claim: Claim) -> tuple[str, ...]:
+    """What a reader must know before using a claim: words, dims, structure."""
+    found = list(domain(claim))
     if claim.entries:
         found.append(
             f"the derivative is by the free entries of {tex(claim.wrt[0])} as a {claim.entries} matrix, "

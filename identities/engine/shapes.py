@@ -165,7 +165,7 @@ class Case:
 
     dims: Dims
     counts: Dims
-    kind: str  # "distinct", "one", "square", "more" or "asked"
+    kind: str  # "distinct", "one", "square", "turned", "more" or "asked"
 
     def __str__(self) -> str:
         return ", ".join(f"{k}={v}" for k, v in {**self.dims, **self.counts}.items()) or "fixed shape"
@@ -184,7 +184,8 @@ def cases(
 
     The first has all dims distinct (as far as `where` allows); the second has a single 1, put
     where it turns round the order of the first's dims, and the others distinct; the third is
-    square where that is admissible.  Further ones are free.  `asked` fixes dims or counts by name;
+    square where that is admissible; the fourth is the first with the order of its dims turned
+    round, tall for wide.  Further ones are free.  `asked` fixes dims or counts by name;
     names that the entry lacks are ignored.  Raises NoShape where nothing satisfies `where`.
     """
     rng = stream(name, seed)
@@ -239,17 +240,22 @@ def cases(
             if len(free) > 1 or n not in base.values():
                 yield (int(n),) * len(free)
 
-    plan: list[tuple[str, Callable[[], Iterator[tuple[int, ...]]], int]] = [("one", ones, 1), ("square", squares, 2)]
+    def turned() -> Iterator[tuple[int, ...]]:
+        # the first shape with the order of its dims turned round: tall becomes wide
+        sizes = sorted(base[k] for k in free)
+        order = sorted(free, key=lambda k: -base[k])
+        turned_dims = dict(zip(order, sizes, strict=True))
+        yield tuple(turned_dims[k] for k in free)
+
+    def new(dims: Dims | None) -> bool:
+        return dims is not None and all(dims != case.dims for case in found)
+
+    plan = [("one", ones, 1), ("square", squares, 2), ("turned", turned, 2)]
     for index in range(number - 1):
         kind, make, low = plan[index] if index < len(plan) else ("more", anything, 0)
         dims = first(make())
-        if dims is None or any(dims == case.dims for case in found):
-            kind, dims = (
-                "more",
-                next(
-                    (d for d in (first(distinct()) for _ in range(20)) if d and all(d != c.dims for c in found)), None
-                ),
-            )
+        if not new(dims):
+            kind, dims = "more", next((d for d in (first(distinct()) for _ in range(20)) if new(d)), None)
         if dims is not None:
             found.append(Case(dims, counts(low), kind))
     return found[:number]

@@ -120,6 +120,8 @@ class Probe:
 
     def differences(self, f: Mapping[tuple[int, int], np.ndarray]) -> Differences:
         """The derivative along the directions from the function's values at the points."""
+        fine: Any
+        coarse: Any
         (a, b), size = self.steps, max(float(np.abs(v).max(initial=0.0)) for v in f.values())
         eps = float(np.finfo(float).eps)
         if self.claim.kind == "hessian":

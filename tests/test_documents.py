@@ -1,0 +1,35 @@
+"""What the documents show runs, and says what they say."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PRELUDE = """
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from identities.engine.identity import identity, printed
+from identities.engine.operands import *
+"""
+
+
+def blocks(name):
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/symmetric.md"])
+def test_the_code_runs_as_it_stands(name, capsys):
+    found = blocks(name)
+    assert found
+    for block in found:
+        exec(PRELUDE + block, {"__name__": "a_document"})
+    out = capsys.readouterr().out
+    for expected in re.findall(r"print\(.*\)  # (.*)$", "\n".join(found), re.MULTILINE):
+        assert expected in out
+
+
+def test_local_links_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
