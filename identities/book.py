@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 from identities import CHAPTERS
 from identities.engine.catalogue import Catalogue, claims_of
 from identities.engine.checking import Options, examine
-from identities.engine.errors import UnknownName, nearest
+from identities.engine.errors import NoShape, UnknownName, nearest
 from identities.engine.identity import Claim, Identity
 from identities.engine.verdict import Verdict, Verdicts
 
@@ -45,8 +47,13 @@ def claim(name: str) -> Claim:
 def find(name: str) -> list[Claim]:
     """The claims that a name stands for: of a claim, an identity, a chapter or an importable module.
 
-    Raises UnknownName, which names the nearest names.
+    "mypackage.formulas:mine_dx" is one claim of a module.  Raises UnknownName, which names the
+    nearest names; ImportError for a module that is there and cannot be imported.
     """
+    module_name, colon, claim_name = name.partition(":")
+    if colon:
+        inside = Catalogue([import_entries(module_name)])
+        return [inside[claim_name]]
     book = catalogue()
     if name in book:
         return [book[name]]
@@ -55,18 +62,32 @@ def find(name: str) -> list[Claim]:
     if name in CHAPTERS:
         return claims_of(importlib.import_module(f"identities.{name}"))
     known = [*book, *book.identities, *CHAPTERS]
-    if "." in name or importlib.util.find_spec(name.partition(".")[0]) is not None:
-        try:
-            module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if not name.startswith(str(error.name)):
-                raise  # the module is there, but something that it imports is not
-        else:
-            claims = claims_of(module)
-            if claims:
-                return claims
-            raise UnknownName(f"the module {name} defines no entries (nothing in it is decorated with @identity)")
+    if re.fullmatch(r"\w+(\.\w+)*", name) and ("." in name or importlib.util.find_spec(name) is not None):
+        claims = claims_of(import_entries(name))
+        if claims:
+            return claims
+        raise UnknownName(f"the module {name} defines no entries (nothing in it is decorated with @identity)")
     raise UnknownName(f"no claim, identity, chapter or module is named {name!r}{nearest(name, known)}")
+
+
+def import_entries(name: str) -> ModuleType:
+    """Import a module of entries.  Raises UnknownName where there is none, ImportError where it is broken."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UnknownName(f"no claim, identity, chapter or module is named {name!r}") from error
+        raise  # the module is there, but something that it imports is not
+    except (SyntaxError, TypeError, ValueError) as error:
+        raise ImportError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def require_dims(claims: Iterable[Claim], dims: Mapping[str, int] | None) -> None:
+    """Raise NoShape for a name in `dims` that no claim has."""
+    claims = list(claims)
+    for name in dims or {}:
+        if not any(name in (*c.dims, *c.static) for c in claims):
+            raise NoShape(f"{name!r} in dims is a dim of none of the {len(claims)} claims asked for")
 
 
 def check(
@@ -90,6 +111,7 @@ def check(
     asked: Iterable[Any] = what or catalogue().modules
     claims = [c for w in asked for c in (find(w) if isinstance(w, str) else claims_of(w))]
     dtypes = tuple(np.dtype(d).name for d in (dtype if isinstance(dtype, tuple | list) else (dtype,)))
+    require_dims(claims, dims)
     options = Options(dtypes, dims, shapes, samples, seed, device)
     verdicts = [v for group in by_identity(claims) for v in examine(group, options)]
     if len(what) == 1 and len(verdicts) == 1 and not isinstance(what[0], ModuleType | Identity):

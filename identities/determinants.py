@@ -1,7 +1,8 @@
 r"""Derivatives of determinants and of their logarithms (Matrix Cookbook, 41-43 and section 2.1).
 
 Forms with an inverse ask for an invertible matrix.  Where that matrix is a product such as $AXB$
-or $X^\top AX$, no condition on its factors alone says so, and it is left to the reader.  The forms
+or $X^\top AX$, or a point $Y$ of a path, no condition on its parts alone says so, and it is left to
+the reader.  The forms
 with an adjugate hold everywhere, also at singular matrices, where JAX's own gradient of the
 determinant may be silently zero.  A determinant overflows long before its logarithm does
 (float32: a 64 x 64 matrix of standard normal entries), so for a logarithm take the forms that are
@@ -16,11 +17,9 @@ from jaxtyping import Array, Float
 from identities.engine.identity import identity, printed
 from identities.engine.operands import (
     Count,
-    Definite,
     FullRank,
     Invertible,
     PosDef,
-    Positive,
     PositiveDeterminant,
     Scalar,
     Symmetric,
@@ -45,6 +44,14 @@ def _adjugate(X):
     sign = jnp.linalg.slogdet(U @ Vt)[0]
     # the adjugate of diag(s) holds the products of all singular values but one
     return sign * ((Vt.T * (before * after)[None, :]) @ U.T)
+
+
+def _cofactors(X):
+    """The cofactors, each as the determinant of X with row i replaced by a row of the identity."""
+    eye = jnp.eye(len(X), dtype=X.dtype)
+    # eye[i] marks the row that gives way to eye[k]
+    replaced = eye[:, None, :, None] * eye[None, :, None, :] + (1 - eye)[:, None, :, None] * X[None, None, :, :]
+    return jnp.linalg.det(replaced)
 
 
 # 2 Differentials
@@ -143,22 +150,36 @@ def logdet_d2X(X):
 # 2.1.1 General form
 
 
+# at a given t the path can have any value, first and second derivative: no more of it enters the formulas
 @identity("Determinant of a matrix that moves with a scalar")
-def det_path(
-    A: Definite[Array, "n n"], B: Definite[Array, "n n"], C: Definite[Array, "n n"], t: Positive[Array, ""]
-) -> Scalar:
+def det_path(A: Float[Array, "n n"], B: Float[Array, "n n"], C: Float[Array, "n n"], t: Float[Array, ""]) -> Scalar:
     r"\det(A + tB + t^2C)"
     return jnp.linalg.det(A + t * B + t**2 * C)
 
 
-@det_path.gradient("t", "MCB 46")
+@det_path.gradient(
+    "t",
+    "MCB 46",
+    printed("MCB 46", r"\det(Y)\operatorname{tr}\left[Y^{-1}\frac{\partial Y}{\partial x}\right]"),
+)
 def det_path_dt(A, B, C, t):
     r"\det(Y)\operatorname{tr}\left[Y^{-1}\frac{\partial Y}{\partial t}\right],\quad Y = A + tB + t^2C"
     factors = lu_factor(A + t * B + t**2 * C)
     return _det_of(factors) * jnp.trace(lu_solve(factors, B + 2 * t * C))
 
 
-@det_path.hessian("t", "MCB 48")
+@det_path.hessian(
+    "t",
+    "MCB 48",
+    printed(
+        "MCB 48",
+        r"\det(Y)\left[\operatorname{tr}\left[Y^{-1}\frac{\partial\frac{\partial Y}{\partial x}}{\partial x}\right]"
+        r" + \operatorname{tr}\left[Y^{-1}\frac{\partial Y}{\partial x}\right]"
+        r"\operatorname{tr}\left[Y^{-1}\frac{\partial Y}{\partial x}\right]"
+        r" - \operatorname{tr}\left[\left(Y^{-1}\frac{\partial Y}{\partial x}\right)"
+        r"\left(Y^{-1}\frac{\partial Y}{\partial x}\right)\right]\right]",
+    ),
+)
 def det_path_d2t(A, B, C, t):
     r"""
     \det(Y)\left[\operatorname{tr}\left[Y^{-1}\frac{\partial^2 Y}{\partial t^2}\right]
@@ -173,7 +194,7 @@ def det_path_d2t(A, B, C, t):
 
 
 # the left-hand side is itself a derivative, so the function is that derivative, contracted as the book contracts it
-@identity("Expansion of a determinant along a row, right and wrong rows together")
+@identity("Rows of X times the rows of its cofactors")
 def cofactor_expansion(X: Float[Array, "n n"]) -> Float[Array, "n n"]:
     r"\sum_k \frac{\partial\det(X)}{\partial X_{ik}}X_{jk}"
     return jax.grad(jnp.linalg.det)(X) @ X.T
@@ -188,11 +209,20 @@ def cofactor_expansion_is_delta(X):
 @cofactor_expansion.value("ours")
 def cofactor_expansion_is_cofactors(X):
     r"\sum_k \det\left(X \text{ with row } i \text{ replaced by } e_k^\top\right) X_{jk}"
-    n = len(X)
-    eye = jnp.eye(n, dtype=X.dtype)
-    # eye[i] marks the row that gives way to eye[k]; the determinant left is the cofactor of X_ik
-    replaced = eye[:, None, :, None] * eye[None, :, None, :] + (1 - eye)[:, None, :, None] * X[None, None, :, :]
-    return jnp.linalg.det(replaced) @ X.T
+    return _cofactors(X) @ X.T
+
+
+# the same without a derivative on the left
+@identity("Rows of X times the rows of its cofactors, each of them a determinant")
+def cofactor_rows(X: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    r"\sum_k \det\left(X \text{ with row } i \text{ replaced by } e_k^\top\right) X_{jk}"
+    return _cofactors(X) @ X.T
+
+
+@cofactor_rows.value("MCB 47 with cofactors for the derivative", "MCB 50 with cofactors for the derivative")
+def cofactor_rows_is_delta(X):
+    r"\delta_{ij}\det(X)"
+    return jnp.linalg.det(X) * jnp.eye(len(X), dtype=X.dtype)
 
 
 # 2.1.2 Linear forms
@@ -221,7 +251,7 @@ def det_axb_dX_adjugate(A, X, B):
     "X",
     "MCB 51",
     printed("MCB 51", r"\det(AXB)(X^\top)^{-1}"),
-    given={"A": Invertible[Array, "n n"], "X": Invertible[Array, "n n"], "B": Invertible[Array, "n n"]},
+    given={"A": Float[Array, "n n"], "X": Invertible[Array, "n n"], "B": Float[Array, "n n"]},
 )
 def det_axb_dX_square(A, X, B):
     r"\det(AXB)(X^{-1})^\top"
@@ -296,7 +326,7 @@ def det_xax_dX_symmetric(X, A):
     "gradient",
     "X",
     "MCB 53 without its condition",
-    because="for an A that is not symmetric, the terms of A and of its transpose differ",
+    because="for an A that is not symmetric and an X that is not square, the terms of A and of its transpose differ",
 )
 def det_xax_dX_printed_MCB53(X, A):
     r"2\det(X^\top AX)AX(X^\top AX)^{-1}"

@@ -2,9 +2,10 @@ r"""Differentials: the layout of derivatives and the rules from which all others
 
 A differential $\mathrm{d}F$ is the part of $F(X + \mathrm{d}X) - F(X)$ that is linear in $\mathrm{d}X$; it has the
 shape of $F$, for operands of any shape, and $\mathrm{d}F = \operatorname{tr}(G^\top\mathrm{d}X)$ reads off the
-gradient $G$ of a scalar.  The rules hold for complex matrices too, where the conjugate (and with it $X^H$) has a
-differential but no complex derivative.  The rules for the trace (36), the inverse (40) and the determinant (41-43)
-stand with those functions, in the chapters on traces, inverses and determinants.
+gradient $G$ of a scalar.  The rules of this chapter hold for complex matrices too, where the conjugate (and with it
+$X^H$) has a differential but no complex derivative.  The rules for the trace (36), the inverse (40) and the
+determinant (41-43) stand with those functions, in the chapters on traces, inverses and determinants, for real
+matrices; of these, the ones that need no inverse (36, 41) stand here for complex matrices.
 """
 
 import jax.numpy as jnp
@@ -95,9 +96,7 @@ def affine(A: Float[Array, "m k"], X: Float[Array, "k n"], C: Float[Array, "m n"
     return A @ X + C
 
 
-@affine.differential(
-    "X", printed("MCB 33", r"\mathrm{d}A\,X + A\,\mathrm{d}X + \mathrm{d}C, \quad \mathrm{d}A = \mathrm{d}C = 0")
-)
+@affine.differential("X", printed("MCB 33", r"\mathrm{d}A = 0"))
 def affine_along_dX(A, X, C, dX):
     r"A\,\mathrm{d}X"
     return A @ dX
@@ -149,6 +148,18 @@ def sum_xy_along_dX_dY(X, Y, dX, dY):
 def sum_xy_along_dX_dY_complex(X, Y, dX, dY):
     r"\mathrm{d}X + \mathrm{d}Y"
     return dX + dY
+
+
+@identity("Trace of a complex matrix")
+def tr_x_complex(X: Complex[Array, "n n"]) -> Complex[Array, ""]:
+    r"\operatorname{tr}(X)"
+    return jnp.trace(X)
+
+
+@tr_x_complex.differential("X", "MCB 36 on complex matrices")
+def tr_x_complex_along_dX(X, dX):
+    r"\operatorname{tr}(\mathrm{d}X)"
+    return jnp.trace(dX)
 
 
 @identity("Product of two matrices")
@@ -221,6 +232,24 @@ def kron_xy_along_dX_dY(X, Y, dX, dY):
 def kron_xy_along_dX_dY_complex(X, Y, dX, dY):
     r"(\mathrm{d}X) \otimes Y + X \otimes (\mathrm{d}Y)"
     return jnp.kron(dX, Y) + jnp.kron(X, dY)
+
+
+@identity("Determinant of a complex matrix")
+def det_complex(X: Complex[Array, "n n"]) -> Complex[Array, ""]:
+    r"\det(X)"
+    return jnp.linalg.det(X)
+
+
+@det_complex.differential("X", "MCB 41 on complex matrices")
+def det_complex_along_dX(X, dX):
+    r"\operatorname{tr}(\operatorname{adj}(X)\,\mathrm{d}X)"
+    U, s, Vh = jnp.linalg.svd(X)
+    # the adjugate of diag(s) holds the products of all singular values but one
+    one = jnp.ones(1, s.dtype)
+    before = jnp.cumprod(jnp.concatenate([one, s[:-1]]))
+    after = jnp.cumprod(jnp.concatenate([one, s[:0:-1]]))[::-1]
+    inner = jnp.sum(U.conj() * (dX @ Vh.conj().T), axis=0)
+    return jnp.linalg.det(U @ Vh) * (inner @ (before * after).astype(X.dtype))
 
 
 @identity("Transpose")

@@ -2,8 +2,8 @@
 
 The functions are written with an explicit inverse, as they are printed.  The closed forms factor X once
 and solve with its factors from either side, vectors first; the entries of X^-1 are formed only where
-they are themselves what is asked for.  Every matrix that is inverted is invertible by its declaration:
-a sum of `Definite` matrices with positive weights is definite again, and so has an inverse.
+they are themselves what is asked for.  Where a sum is inverted, such as X + A or a point Y of a path, no
+condition on its terms alone makes it invertible, and that is left to the reader.
 """
 
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
-from identities.engine.operands import Definite, Invertible, Positive, Scalar
+from identities.engine.operands import Invertible, Scalar
 from identities.lemmas import outer_ik_jl, outer_il_jk
 
 
@@ -51,9 +51,10 @@ def inv_dX(X):
 # 2.2 Derivatives of an inverse
 
 
+# at a given t the path can have any value, first and second derivative
 @identity("Inverse of a matrix that moves with a scalar")
 def inv_path(
-    A: Definite[Array, "n n"], B: Definite[Array, "n n"], C: Definite[Array, "n n"], t: Positive[Array, ""]
+    A: Float[Array, "n n"], B: Float[Array, "n n"], C: Float[Array, "n n"], t: Float[Array, ""]
 ) -> Float[Array, "n n"]:
     r"(A + tB + t^2C)^{-1}"
     return jnp.linalg.inv(A + t * B + t**2 * C)
@@ -180,7 +181,7 @@ def tr_axinvb_is_computed(A, X, B):
 
 
 @identity("Trace of the inverse of a sum")
-def tr_inv_sum(X: Definite[Array, "n n"], A: Definite[Array, "n n"]) -> Scalar:
+def tr_inv_sum(X: Float[Array, "n n"], A: Float[Array, "n n"]) -> Scalar:
     r"\operatorname{tr}\left((X + A)^{-1}\right)"
     return jnp.trace(jnp.linalg.inv(X + A))
 

@@ -43,7 +43,12 @@ def wls_ds_symmetric(x, A, s, W):
     return -2 * ((W @ (x - A @ s)) @ A)
 
 
-@wls.refuted("gradient", "s", "MCB 84 without its condition", because="W is not symmetric")
+@wls.refuted(
+    "gradient",
+    "s",
+    "MCB 84 without its condition",
+    because="for a W that is not symmetric, the gradient has W + W' where this has 2W",
+)
 def wls_ds_printed_MCB84(x, A, s, W):
     r"-2 A^\top W (x - As)"
     return -2 * ((W @ (x - A @ s)) @ A)
@@ -54,7 +59,7 @@ def wls_ds_printed_MCB84(x, A, s, W):
     "s",
     printed("MML 5.108 without its condition", r"-2(x - As)^\top W A", layout="numerator"),
     printed("VCN N19 without its condition", r"-2(x - As)^\top W A", layout="numerator"),
-    because="W is not symmetric",
+    because="for a W that is not symmetric, the derivative, a row, has W + W' where this has 2W",
 )
 def wls_ds_printed_MML5108(x, A, s, W):
     r"-2 A^\top W^\top (x - As)"
@@ -75,7 +80,12 @@ def wls_dx_symmetric(x, A, s, W):
     return 2 * (W @ (x - A @ s))
 
 
-@wls.refuted("gradient", "x", "MCB 87 without its condition", because="W is not symmetric")
+@wls.refuted(
+    "gradient",
+    "x",
+    "MCB 87 without its condition",
+    because="for a W that is not symmetric, the gradient has W + W' where this has 2W",
+)
 def wls_dx_printed_MCB87(x, A, s, W):
     r"2 W (x - As)"
     return 2 * (W @ (x - A @ s))
@@ -94,7 +104,12 @@ def wls_dA_symmetric(x, A, s, W):
     return jnp.outer(-2 * (W @ (x - A @ s)), s)
 
 
-@wls.refuted("gradient", "A", "MCB 88 without its condition", because="W is not symmetric")
+@wls.refuted(
+    "gradient",
+    "A",
+    "MCB 88 without its condition",
+    because="for a W that is not symmetric, the gradient has W + W' where this has 2W",
+)
 def wls_dA_printed_MCB88(x, A, s, W):
     r"-2 W (x - As) s^\top"
     return jnp.outer(-2 * (W @ (x - A @ s)), s)
@@ -154,7 +169,12 @@ def weighted_distance_dx_symmetric(x, s, W):
     return 2 * (W @ (x - s))
 
 
-@weighted_distance.refuted("gradient", "x", "MCB 85 without its condition", because="W is not symmetric")
+@weighted_distance.refuted(
+    "gradient",
+    "x",
+    "MCB 85 without its condition",
+    because="for a W that is not symmetric, the gradient has W + W' where this has 2W",
+)
 def weighted_distance_dx_printed_MCB85(x, s, W):
     r"2 W (x - s)"
     return 2 * (W @ (x - s))
@@ -173,7 +193,12 @@ def weighted_distance_ds_symmetric(x, s, W):
     return -2 * (W @ (x - s))
 
 
-@weighted_distance.refuted("gradient", "s", "MCB 86 without its condition", because="W is not symmetric")
+@weighted_distance.refuted(
+    "gradient",
+    "s",
+    "MCB 86 without its condition",
+    because="for a W that is not symmetric, the gradient has W + W' where this has 2W",
+)
 def weighted_distance_ds_printed_MCB86(x, s, W):
     r"-2 W (x - s)"
     return -2 * (W @ (x - s))

@@ -12,7 +12,7 @@ import jax.scipy.linalg
 from jaxtyping import Array, Float
 
 from identities.engine.identity import identity
-from identities.engine.operands import Count, Definite, FullRank, PosDef, Scalar, Symmetric
+from identities.engine.operands import Count, FullRank, Scalar, Symmetric
 from identities.lemmas import outer_il_jk, power_derivative
 
 
@@ -91,9 +91,10 @@ def tr_poly_entries_dX(X, c):
 @tr_poly_entries.refuted(
     "gradient",
     "X",
-    "MCB 98a read entry by entry",
+    "MCB 98a",
     because="if F acts on each entry, then only the diagonal of X reaches the trace; that F(X) is differentiable in "
     "every entry does not do, F has to be a power series in the matrix X",
+    right_if="F is a power series in the matrix X",
 )
 def tr_poly_entries_dX_printed_MCB98a(X, c):
     r"f(X)^\top, \quad f(X)_{ij} = \sum_{k=1}^{p-1} k\,c_k X_{ij}^{k-1}"
@@ -393,12 +394,12 @@ def _ratio_gradient(N, X, B, C):
 
 
 def _ratio_gradient_symmetric(N, X, B, C):
-    """The same for symmetric N, B and C."""
-    cho = jax.scipy.linalg.cho_factor(N)
+    """The same for symmetric N, B and C.  They may be indefinite, so N gets no Cholesky factor."""
+    lu = jax.scipy.linalg.lu_factor(N)
     BX = B @ X
     # the difference of the two terms is taken in front of the solve that they share
-    Y = BX - C @ (X @ jax.scipy.linalg.cho_solve(cho, X.T @ BX))
-    return 2 * jax.scipy.linalg.cho_solve(cho, Y.T).T
+    Y = BX - C @ (X @ jax.scipy.linalg.lu_solve(lu, X.T @ BX))
+    return 2 * jax.scipy.linalg.lu_solve(lu, Y.T).T
 
 
 def _two_sided(N, S):
@@ -408,7 +409,7 @@ def _two_sided(N, S):
 
 
 @identity("Trace of the inverse of a weighted Gram matrix, times a matrix", where="n <= m")
-def tr_inv_gram(X: FullRank[Array, "m n"], C: Definite[Array, "m m"], A: Float[Array, "n n"]) -> Scalar:
+def tr_inv_gram(X: FullRank[Array, "m n"], C: Float[Array, "m m"], A: Float[Array, "n n"]) -> Scalar:
     r"\operatorname{tr}\left[(X^\top CX)^{-1}A\right]"
     return jnp.trace(jnp.linalg.inv(X.T @ C @ X) @ A)
 
@@ -421,12 +422,11 @@ def tr_inv_gram_dX(X, C, A):
     return -(CX @ W + C.T @ (X @ W.T))
 
 
-@tr_inv_gram.gradient("X", "MCB 125", given={"C": PosDef[Array, "m m"]})
+@tr_inv_gram.gradient("X", "MCB 125", given={"C": Symmetric[Array, "m m"]})
 def tr_inv_gram_dX_symmetric(X, C, A):
     r"-(CX(X^\top CX)^{-1})(A + A^\top)(X^\top CX)^{-1}"
     CX = C @ X
-    cho = jax.scipy.linalg.cho_factor(X.T @ CX)
-    return -CX @ jax.scipy.linalg.cho_solve(cho, jax.scipy.linalg.cho_solve(cho, A + A.T).T)
+    return -CX @ _two_sided(X.T @ CX, A + A.T)
 
 
 @tr_inv_gram.gradient("C", "ours")
@@ -449,7 +449,7 @@ def tr_inv_gram_is_computed(X, C, A):
 
 # for a square X it would be tr(C^-1 B), without any X in it
 @identity("Trace of the ratio of two Gram matrices", where="n < m")
-def tr_gram_ratio(X: FullRank[Array, "m n"], C: Definite[Array, "m m"], B: Float[Array, "m m"]) -> Scalar:
+def tr_gram_ratio(X: FullRank[Array, "m n"], C: Float[Array, "m m"], B: Float[Array, "m m"]) -> Scalar:
     r"\operatorname{tr}\left[(X^\top CX)^{-1}(X^\top BX)\right]"
     return jnp.trace(jnp.linalg.inv(X.T @ C @ X) @ (X.T @ B @ X))
 
@@ -461,7 +461,7 @@ def tr_gram_ratio_dX(X, C, B):
     return _ratio_gradient(X.T @ (C @ X), X, B, C)
 
 
-@tr_gram_ratio.gradient("X", "MCB 126", given={"C": PosDef[Array, "m m"], "B": Symmetric[Array, "m m"]})
+@tr_gram_ratio.gradient("X", "MCB 126", given={"C": Symmetric[Array, "m m"], "B": Symmetric[Array, "m m"]})
 def tr_gram_ratio_dX_symmetric(X, C, B):
     r"-2CX(X^\top CX)^{-1}X^\top BX(X^\top CX)^{-1} + 2BX(X^\top CX)^{-1}"
     return _ratio_gradient_symmetric(X.T @ (C @ X), X, B, C)
@@ -487,7 +487,7 @@ def tr_gram_ratio_is_computed(X, C, B):
 
 @identity("Trace of the ratio of two Gram matrices, the lower one with a matrix added")
 def tr_ridge_ratio(
-    A: Definite[Array, "n n"], X: Float[Array, "m n"], C: Definite[Array, "m m"], B: Float[Array, "m m"]
+    A: Float[Array, "n n"], X: Float[Array, "m n"], C: Float[Array, "m m"], B: Float[Array, "m m"]
 ) -> Scalar:
     r"\operatorname{tr}\left[(A + X^\top CX)^{-1}(X^\top BX)\right]"
     return jnp.trace(jnp.linalg.inv(A + X.T @ C @ X) @ (X.T @ B @ X))
@@ -501,7 +501,7 @@ def tr_ridge_ratio_dX(A, X, C, B):
 
 
 @tr_ridge_ratio.gradient(
-    "X", "MCB 127", given={"A": PosDef[Array, "n n"], "C": PosDef[Array, "m m"], "B": Symmetric[Array, "m m"]}
+    "X", "MCB 127", given={"A": Symmetric[Array, "n n"], "C": Symmetric[Array, "m m"], "B": Symmetric[Array, "m m"]}
 )
 def tr_ridge_ratio_dX_symmetric(A, X, C, B):
     r"-2CX(A + X^\top CX)^{-1}X^\top BX(A + X^\top CX)^{-1} + 2BX(A + X^\top CX)^{-1}"
@@ -513,7 +513,7 @@ def tr_ridge_ratio_dX_symmetric(A, X, C, B):
     "X",
     "MCB 127",
     because="with B and C symmetric but A not, the inverse differs from its transpose, and both of them occur",
-    given={"C": PosDef[Array, "m m"], "B": Symmetric[Array, "m m"]},
+    given={"C": Symmetric[Array, "m m"], "B": Symmetric[Array, "m m"]},
 )
 def tr_ridge_ratio_dX_printed_MCB127(A, X, C, B):
     r"-2CX(A + X^\top CX)^{-1}X^\top BX(A + X^\top CX)^{-1} + 2BX(A + X^\top CX)^{-1}"

@@ -3,7 +3,8 @@ r"""Forms of higher order in a vector or a matrix, and quotients of them (Matrix
 The gradient of a form in X^n is a sum of n outer products.  Closed forms build the vectors X^r a and
 X^r b one from another and put the sum together with a single product of two thin matrices, so that
 no power of X is ever formed.  A square of a complex number is not its squared modulus: the section
-on the complex least mean square has both.
+on the complex least mean square has both.  A quotient is taken where its denominator is not zero; that
+Bx is not zero cannot be said of x alone, and is left to the reader.
 """
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from identities.engine.identity import identity
-from identities.engine.operands import Complex, Count, Nonzero, Scalar, Symmetric
+from identities.engine.operands import Complex, Count, Scalar, Symmetric
 from identities.lemmas import outer_ik_jl, power_derivative
 
 
@@ -251,7 +252,7 @@ def bilinear_functions_dA(x, A, B, u, C, v):
 
 
 @identity("Ratio of two squared norms of linear functions of a vector")
-def rayleigh(x: Nonzero[Array, "n"], A: Float[Array, "m n"], B: Float[Array, "p n"]) -> Scalar:
+def rayleigh(x: Float[Array, "n"], A: Float[Array, "m n"], B: Float[Array, "p n"]) -> Scalar:
     r"\frac{(Ax)^\top(Ax)}{(Bx)^\top(Bx)}"
     return (A @ x) @ (A @ x) / ((B @ x) @ (B @ x))
 

@@ -3,6 +3,9 @@ r"""Norms of vectors and matrices: the Euclidean and the Frobenius norm, their s
 A norm has a kink where its argument is zero: there the derivatives of this chapter do not exist, and
 autodiff answers NaN.  The squares are smooth everywhere; write `x @ x`, not `norm(x)**2`, where zero
 can occur.
+
+For a complex X the gradient of $\|X\|_F^2$ is $2\,\partial f/\partial X^* = 2X$, the direction of steepest ascent; the
+derivative $\partial f/\partial X$ with $X^*$ held fixed is $X^*$.  For a real X there is one gradient, $2X$.
 """
 
 import jax.numpy as jnp
@@ -62,6 +65,13 @@ def normsq_vec_d2v(v):
 def normsq_vec_is_product(v):
     r"v^\top v"
     return v @ v
+
+
+@normsq_vec.value("MCB 131")
+def normsq_vec_is_norm(v):
+    r"\|v^\top v\|_2"
+    # the norm of a number is its absolute value
+    return jnp.abs(v @ v)
 
 
 @identity("Euclidean distance")
@@ -124,10 +134,10 @@ def unit_difference_dx(x, a):
 # 2.7.1 Frobenius norm
 
 
-@identity("Squared Frobenius norm")
-def normsq_frobenius(X: Float[Array, "m n"]) -> Scalar:
+@identity("Squared Frobenius norm, whose gradient by a complex X is 2 df/dX*")
+def normsq_frobenius(X: Complex[Array, "m n"]) -> Scalar:
     r"\|X\|_F^2"
-    return jnp.sum(X**2)
+    return jnp.sum(X.real**2 + X.imag**2)
 
 
 @normsq_frobenius.gradient("X", "MCB 132")
@@ -136,7 +146,43 @@ def normsq_frobenius_dX(X):
     return 2 * X
 
 
-@identity("Squared Frobenius norm as a trace")
+@normsq_frobenius.value("MCB 132")
+def normsq_frobenius_is_trace(X):
+    r"\operatorname{tr}(X X^H)"
+    return jnp.trace(X @ X.conj().T).real
+
+
+@normsq_frobenius.jacobian("X", "ours", wirtinger="z")
+def normsq_frobenius_dX_wirtinger(X):
+    r"X^*"
+    return X.conj()
+
+
+@normsq_frobenius.jacobian("X", "ours", wirtinger="z*")
+def normsq_frobenius_dX_conj(X):
+    r"X"
+    return X
+
+
+@identity("Squared Frobenius norm of a real matrix")
+def normsq_real(X: Float[Array, "m n"]) -> Scalar:
+    r"\|X\|_F^2"
+    return jnp.sum(X**2)
+
+
+@normsq_real.gradient("X", "MCB 132")
+def normsq_real_dX(X):
+    r"2X"
+    return 2 * X
+
+
+@normsq_real.value("MCB 132")
+def normsq_real_is_trace(X):
+    r"\operatorname{tr}(X X^\top)"
+    return jnp.trace(X @ X.T)
+
+
+@identity("Squared Frobenius norm as a trace, whose gradient by a complex X is 2 df/dX*")
 def normsq_trace(X: Complex[Array, "m n"]) -> Scalar:
     r"\operatorname{tr}(X X^H)"
     return jnp.trace(X @ X.conj().T).real

@@ -304,7 +304,13 @@ def quadratic(x: Float[Array, "n"], A: Float[Array, "n n"], b: Float[Array, "n"]
     return x @ A @ x + b @ x
 
 
-@quadratic.value("MCB 96 with x taken out of both terms")
+@quadratic.value(printed("MCB 96", r"x^\top Ax + b^\top x"))
+def quadratic_is_entries(x, A, b):
+    r"\sum_{ij} A_{ij}x_ix_j + \sum_i b_ix_i"
+    return jnp.sum(A * jnp.outer(x, x)) + jnp.sum(b * x)
+
+
+@quadratic.value("ours")
 def quadratic_is_factored(x, A, b):
     r"x^\top(Ax + b)"
     return x @ (A @ x + b)

@@ -53,6 +53,17 @@ def _without(A, row, column):
     return jnp.delete(jnp.delete(A, row - 1, axis=0), column - 1, axis=1)
 
 
+def _printed_alpha(A):
+    """The matrix that is printed for alpha(A), at n = 4."""
+    n = A.shape[0]
+    right, left = jnp.trace(_without(A.T, n, 1)), jnp.trace(_without(A.T, 1, n))
+    far_right = jnp.trace(_without(_without(A.T, 1, n), n - 1, 2))
+    far_left = jnp.trace(_without(_without(A.T, 1, n), 2, n - 1))
+    # by j - i, from -3 to 3
+    diagonals = jnp.stack([A[0, n - 1], far_left, left, jnp.trace(A), right, far_right, A[n - 1, 0]])
+    return diagonals[_gap(n) + (n - 1)]
+
+
 def _free(G):
     """G + G' - G o I."""
     return G + G.T - jnp.diag(jnp.diagonal(G))
@@ -421,12 +432,15 @@ def tr_at_toeplitz_dT_within(A, T):
     return _diagonal_sums(A.T, mean=True)
 
 
-# at n = 4 the print gives every entry, and leaves nothing to its dots
+# At n = 4 the print gives every entry, and leaves nothing to its dots.  A second pair of indices counts the rows and
+# columns that the first one left; counted in A' itself, it would be right below the main diagonal and wrong above.
 @tr_at_toeplitz.refuted(
     "gradient",
     "T",
     "MCB 143",
-    because="two places off the diagonal it deletes the wrong rows and columns, and mixes entries of several diagonals",
+    because="on the second diagonals above and below the main one (n >= 4) the print deletes wrong rows and columns: "
+    "it has tr([[A']_1n]_{n-1,2}) above and tr([[A']_1n]_{2,n-1}) below, where tr([[A']_n1]_{n-1,1}) and "
+    "tr([[A']_1n]_{1,n-1}) are right; for n <= 3 only corners lie there, and the print has these right",
     given={"A": Float[Array, "4 4"], "T": Toeplitz[Array, "4 4"]},
     entries="toeplitz",
 )
@@ -442,13 +456,7 @@ def tr_at_toeplitz_dT_printed_MCB143(A, T):
     \end{bmatrix},
     \quad [A]_{ij} \text{ is } A \text{ without row } i \text{ and column } j
     """
-    n = A.shape[0]
-    right, left = jnp.trace(_without(A.T, n, 1)), jnp.trace(_without(A.T, 1, n))
-    far_right = jnp.trace(_without(_without(A.T, 1, n), n - 1, 2))
-    far_left = jnp.trace(_without(_without(A.T, 1, n), 2, n - 1))
-    # by j - i, from -3 to 3
-    diagonals = jnp.stack([A[0, n - 1], far_left, left, jnp.trace(A), right, far_right, A[n - 1, 0]])
-    return diagonals[_gap(n) + (n - 1)]
+    return _printed_alpha(A)
 
 
 @identity("Trace of a product with a symmetric Toeplitz matrix")
@@ -463,10 +471,34 @@ def tr_at_symtoeplitz_is_swapped(A, T):
     return jnp.trace(T @ A)
 
 
-@tr_at_symtoeplitz.gradient("T", "MCB 144", entries="symmetric toeplitz")
+@tr_at_symtoeplitz.gradient("T", "MCB 144 with alpha corrected", entries="symmetric toeplitz")
 def tr_at_symtoeplitz_dT_entries(A, T):
     r"\alpha(A) + \alpha(A)^\top - \alpha(A) \circ I, \quad \alpha(A)_{ij} = \sum_{k - l = j - i} A_{kl}"
     return _free(_alpha(A))
+
+
+@tr_at_symtoeplitz.refuted(
+    "gradient",
+    "T",
+    "MCB 144",
+    because="its alpha is the matrix printed in 143, which is wrong on the second diagonals above and below the main "
+    "one (n >= 4); with the sums along the diagonals as alpha it is right, and as printed for n <= 3",
+    given={"A": Float[Array, "4 4"], "T": SymmetricToeplitz[Array, "4 4"]},
+    entries="symmetric toeplitz",
+)
+def tr_at_symtoeplitz_dT_printed_MCB144(A, T):
+    r"""
+    \alpha(A) + \alpha(A)^\top - \alpha(A) \circ I, \quad \alpha(A) = \begin{bmatrix}
+    \operatorname{tr}(A) & \operatorname{tr}([A^\top]_{n1}) & \operatorname{tr}([[A^\top]_{1n}]_{n-1,2}) & A_{n1} \\
+    \operatorname{tr}([A^\top]_{1n}) & \operatorname{tr}(A) & \operatorname{tr}([A^\top]_{n1}) &
+    \operatorname{tr}([[A^\top]_{1n}]_{n-1,2}) \\
+    \operatorname{tr}([[A^\top]_{1n}]_{2,n-1}) & \operatorname{tr}([A^\top]_{1n}) & \operatorname{tr}(A) &
+    \operatorname{tr}([A^\top]_{n1}) \\
+    A_{1n} & \operatorname{tr}([[A^\top]_{1n}]_{2,n-1}) & \operatorname{tr}([A^\top]_{1n}) & \operatorname{tr}(A)
+    \end{bmatrix},
+    \quad [A]_{ij} \text{ is } A \text{ without row } i \text{ and column } j
+    """
+    return _free(_printed_alpha(A))
 
 
 @tr_at_symtoeplitz.gradient("T", "ours", within="symmetric toeplitz", axes="ij")

@@ -1,6 +1,8 @@
 """Checking a pair of one's own: what passes, what is caught, what is said, and what is left untouched."""
 
-import jax
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,10 +64,55 @@ def test_autodiff_is_blamed_for_the_determinant_of_a_singular_matrix():
     assert "autodiff is wrong here" in verdict.problem
 
 
-def test_settings_are_restored():
-    before = dict(jax.config.values)
-    identities.check_gradient(quad, lambda A, x: 2 * A @ x, A, x, wrt="x")
-    assert dict(jax.config.values) == before
+def test_settings_are_restored_and_strict_promotion_is_not_forced_on_a_user():
+    """In a process of its own, where JAX is as it comes: float32, promotion allowed, TF32 on GPUs."""
+    code = """
+import jax, jax.numpy as jnp, numpy as np, identities
+before = dict(jax.config.values)
+W = jnp.ones((3, 3), jnp.float32)                  # float32, captured by the function
+f = lambda A, x: jnp.sum((A @ W + x) ** 2)         # a matrix and a vector, added
+g = lambda A, x: 2 * (A @ W + x) @ W.T
+assert identities.check_gradient(f, g, np.eye(3), np.arange(3.0)).ok
+assert not identities.check_gradient(f, lambda A, x: g(A, x) / 2, np.eye(3), np.arange(3.0)).ok
+assert dict(jax.config.values) == before
+assert jnp.ones(1).dtype == jnp.float32
+with jax.disable_jit():
+    assert identities.check_gradient(jnp.sum, jnp.ones_like, np.ones(3)).ok
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_large_constant_does_not_hide_a_wrong_gradient(dtype):
+    f = lambda x: 1e8 + jnp.sum(x**2)  # noqa: E731
+    point = np.array([1e-3, -2e-3, 1.5e-3]) if dtype == "float64" else np.array([1.0, -2.0, 1.5])
+    assert not identities.check_gradient(f, lambda x: 0 * x, point, dtype=dtype).ok
+    assert not identities.check_gradient(f, lambda x: x, point, dtype=dtype).ok
+
+
+def test_gradients_in_numpy_and_constants_are_accepted():
+    assert identities.check_gradient(quad, lambda A, x: np.asarray(A + A.T) @ np.asarray(x), A, x, wrt="x").ok
+    verdict = identities.check_gradient(quad, lambda A, x: 2 * np.dot(np.asarray(A), np.asarray(x)), A, x, wrt="x")
+    assert verdict.diagnosis == "right only for symmetric A"
+    assert identities.check_gradient(lambda x: 3 * x, lambda x: 3, 2.0).ok
+    assert identities.check_gradient(lambda x: 3 * x, lambda x: 3.0, 2.0, dtype="float32").ok
+    assert identities.check_gradient(lambda x: jnp.sum(x**2), lambda x: 2 * x, jnp.arange(3)).ok
+
+
+def test_entries_of_very_different_sizes_are_resolved():
+    assert identities.check_gradient(lambda x: jnp.sum(jnp.log(x)), lambda x: 1 / x, [1.0, 1e-4]).ok
+    assert identities.check_gradient(lambda z: jnp.sum(jnp.real(z)), lambda z: jnp.ones(2), np.array([1 + 1j, 2.0])).ok
+
+
+def test_a_domain_is_respected_by_the_diagnosis():
+    verdict = identities.check_gradient(lambda x: jnp.sum(jnp.sqrt(x)), lambda x: 1 / jnp.sqrt(x), [1.0, 2.0])
+    assert "factor: it is 2 times" in verdict.diagnosis
+
+
+def test_lost_digits_are_called_so():
+    verdict = identities.check_gradient(quad, lambda A, x: ((A + A.T) @ x) * (1 + 1e-10), A, x, wrt="x")
+    assert not verdict.ok and "loses digits" in verdict.diagnosis
 
 
 def test_float32_is_judged_as_float32():
@@ -80,8 +127,21 @@ def test_float32_is_judged_as_float32():
         ((A, x), "z", TypeError, "wrt='z'"),
         ((A, x), 2, TypeError, "wrt=2"),
         ((), 0, TypeError, "no operand"),
+        ((A, (x, x[:2])), 1, TypeError, "operand x must be one array of numbers, got tuple"),
+        ((A, {"x": x}), 1, TypeError, "operand x must be one array of numbers, got dict"),
+        ((A, x), (0,), TypeError, "wrt must be the position or the name"),
+        ((A, x[:2]), 1, ValueError, "the function fails at these operands"),
     ],
 )
 def test_bad_input_gets_one_sentence(operands, wrt, error, words):
     with pytest.raises(error, match=words):
         identities.check_gradient(quad, lambda A, x: A @ x, *operands, wrt=wrt)
+
+
+def test_a_function_that_is_no_real_scalar_of_jax_is_one_sentence():
+    with pytest.raises(ValueError, match=r"must return a real scalar, got .*\(3,\)"):
+        identities.check_gradient(lambda x: x, lambda x: x, x)
+    with pytest.raises(ValueError, match=r"write it with jax\.numpy"):
+        identities.check_gradient(lambda x: np.sum(np.asarray(x) ** 2), lambda x: 2 * x, x)
+    with pytest.raises(UnsupportedDtype, match="float64 or float32"):
+        identities.check_gradient(jnp.sum, jnp.ones_like, x, dtype="foo")

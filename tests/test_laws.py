@@ -13,7 +13,7 @@ import identities
 from identities.engine.catalogue import Catalogue
 from identities.engine.errors import DuplicateName, LawError, UnknownSource
 from identities.engine.identity import identity, printed
-from identities.engine.operands import Count, Invertible, Scalar
+from identities.engine.operands import Count, Invertible, Scalar, Symmetric
 from identities.engine.sources import parse
 
 
@@ -95,6 +95,39 @@ def test_a_broken_law_says_how_to_mend_it(attach, function, words):
     assert bilinear.claims == before
     for word in words:
         assert word in str(caught.value)
+
+
+@identity("A linear form", where="n <= m and k <= n")
+def linear_form(X: Float[Array, "m n"], C: Float[Array, "n m"], S: Float[Array, "k k"]) -> Scalar:
+    "CX"
+    return jnp.trace(C @ X) + jnp.trace(S)
+
+
+def test_structured_entries_need_a_structured_operand():
+    def linear_form_dS(X, C, S):
+        "S"
+        return S
+
+    with pytest.raises(LawError, match="must be declared symmetric"):
+        linear_form.gradient("S", "ours", entries="symmetric")(linear_form_dS)
+    linear_form.gradient("S", "ours", entries="symmetric", given={"S": Symmetric[Array, "k k"]})(linear_form_dS)
+
+
+def test_given_renames_the_dims_of_where_all_at_once():
+    def linear_form_dX_turned(X, C, S):
+        "C'"
+        return C.T
+
+    given = {"X": Float[Array, "n m"]}
+    linear_form.gradient("X", "ours", given=given)(linear_form_dX_turned)
+    claim = linear_form.claims["linear_form_dX_turned"]
+    assert claim.where == "m <= n and k <= m"
+    assert [operand.dims for operand in claim.operands.values()] == [("n", "m"), ("m", "n"), ("k", "k")]
+
+
+def test_a_condition_in_words_goes_with_a_refuted_claim_only():
+    with pytest.raises(LawError, match="right_if"):
+        bilinear.gradient("x", "ours", right_if="k is even")(form("bilinear_dx"))
 
 
 def test_an_identity_has_laws_too():

@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except (IdentitiesError, ImportError, ValueError) as error:
-        print(f"identities {options.command}: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
+    except (IdentitiesError, ImportError, OSError, ValueError) as error:
+        print(f"identities {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2

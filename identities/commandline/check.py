@@ -76,7 +76,7 @@ def select(names: Sequence[str], only: str | None = None, source: str | None = N
         if not claims:
             raise UnknownName(f"no claim among those asked for has {only!r} in its name")
     if source is not None:
-        key, locator = [*source.split(maxsplit=1), ""][:2]
+        key, locator = [*source.split(maxsplit=1), "", ""][:2]
         known = sources.known_keys()
         if key not in known:
             raise UnknownSource(
@@ -106,7 +106,6 @@ def run(options: argparse.Namespace) -> int:
 
     from identities import book
     from identities.engine.checking import Options, examine
-    from identities.engine.errors import NoShape
     from identities.engine.program import find_device
     from identities.engine.verdict import Verdicts
 
@@ -114,9 +113,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--record measures the whole book; leave names, --only, --source and --dims away")
     sys.path.insert(0, os.getcwd())  # a user's own module, as with `python -m`
     claims = select(options.names, options.only, options.source)
-    for name in options.dims or {}:
-        if not any(name in (*c.dims, *c.static) for c in claims):
-            raise NoShape(f"--dims names {name!r}, which is a dim of none of the {len(claims)} claims asked for")
+    book.require_dims(claims, options.dims)
     find_device(options.device)
     use_cache()
     how = Options(

@@ -70,6 +70,8 @@ def print_one(row: dict[str, Any]) -> None:
 def update(claims: list[Any], page: pathlib.Path) -> int:
     from identities.engine import errata
 
+    if not page.parent.is_dir():  # told before anything is searched or written
+        raise ValueError(f"there is no folder {page.parent} to write {page.name} to")
     rows = []
     for found in errata.find_all(claims):
         print(found.name, file=sys.stderr)

@@ -134,8 +134,10 @@ def _judge(equation: Equation, claims: list[Claim], noted: list[Claim]) -> tuple
     refuted = [c for c in claims if c.status == "refuted"]
     if refuted:
         narrowed = {c.name: _narrowed(c, claims) for c in refuted}
-        if all(narrowed.values()):
-            found = (_narrowing(c, narrow) for c in refuted for narrow in narrowed[c.name])
+        held = any(c.status == "holds" for c in claims)
+        if all(narrowed[c.name] or (c.right_if and held) for c in refuted):
+            said = [c.right_if for c in refuted if c.right_if]
+            found = said + [_narrowing(c, narrow) for c in refuted for narrow in narrowed[c.name]]
             return "condition", f"true where {'; or '.join(dict.fromkeys(found))}"
         wrong = [c for c in refuted if not narrowed[c.name]]
         alone = [c.name for c in wrong if not c.corrections]
@@ -145,7 +147,11 @@ def _judge(equation: Equation, claims: list[Claim], noted: list[Claim]) -> tuple
         return "definition", ""
     if claims:
         general = [c for c in claims if not c.given] or claims
-        return "holds", "; ".join(_short(text for c in general for text in pages.domain(c)))
+        notes = ("; ".join(_short(pages.domain(c))) for c in general)  # different claims are alternatives
+        told = list(dict.fromkeys(notes))
+        if "" in told:  # complex operands are no condition where a claim covers real ones too
+            told = [note for note in told if note and not note.endswith("complex")]
+        return "holds", ", or ".join(told)
     aside = f"cited only with a note, by {_list((c.name for c in noted), 3)}" if noted else ""
     if equation.test:
         return "tested", "; ".join(part for part in (f"tests {equation.test}*", aside) if part)

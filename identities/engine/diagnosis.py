@@ -83,6 +83,9 @@ def explanations(patient: Patient) -> Iterator[str]:
         else:
             yield f"wrong shape: {a.shape} in place of {b.shape}"
         return
+    if all(close(a, b) for a, b in sides):
+        yield f"right to about {FITS:.0e}, but it loses digits"
+        return
     c = factor(sides)
     if c is not None and c == c and abs(c + 1) < FITS:
         yield "wrong sign: it is the negative of the true one"

@@ -26,13 +26,13 @@ from identities.engine.operands import is_complex, is_word
 from identities.engine.program import Program, Values, checking_context, find_device
 from identities.engine.reference import STRUCTURES
 from identities.engine.shapes import Case, condition, stream
+from identities.engine.tolerance import visibly_different
 from identities.engine.verdict import plain
 from identities.engine.witness import Probe, testify
 
 PATH = pathlib.Path(__file__).parent.parent / "errata.json"
 LARGEST_DIM = 5
 TRIES = 400  # integer draws per shape
-DIFFERS = 1e-3  # the print must be off by this much of the largest entry, to be seen by eye
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +79,9 @@ class _Trial:
         """(printed, true) where both are finite, of one shape, and visibly different."""
         answer = self.program.run([values])[0].answers[self.claim.name]
         printed, true = answer.closed.get("float64"), answer.reference
-        if printed is None or true is None or printed.shape != true.shape:
+        if printed is None or true is None or not visibly_different(printed, true):
             return None
-        if not (np.all(np.isfinite(printed)) and np.all(np.isfinite(true))):
-            return None
-        top = max(float(np.max(np.abs(printed), initial=0.0)), float(np.max(np.abs(true), initial=0.0)))
-        gap = float(np.max(np.abs(printed - true), initial=0.0))
-        return (printed, true) if gap > DIFFERS * top > 0 else None
+        return printed, true
 
     def refutes(self, values: Values) -> bool:
         """Whether autodiff and differences both say that the print is false here."""
@@ -287,7 +283,9 @@ def erratum(claim: Claim, found: Counterexample) -> Erratum:
     """The entry of one refuted claim."""
     held = claim.corrections
     same = [c for c in held if c.latex == claim.latex and c.given]
-    condition = " and ".join(dict.fromkeys(text for c in same for text in c.conditions if text not in claim.conditions))
+    condition = claim.right_if or " and ".join(
+        dict.fromkeys(text for c in same for text in c.conditions if text not in claim.conditions)
+    )
     if not condition and any(s.note.startswith("without") for s in claim.sources):
         condition = "the condition that the source states"
     return Erratum(

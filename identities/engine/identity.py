@@ -61,6 +61,7 @@ class Claim:
     where: str | None
     given: tuple[str, ...] = ()
     because: str = ""
+    right_if: str = ""
     entries: str | None = None
     within: str | None = None
     axes: str | None = None
@@ -175,8 +176,13 @@ class Claim:
         if not isinstance(seed, int | np.integer):
             import jax
 
-            words = np.asarray(jax.random.key_data(seed)).ravel()
+            try:
+                words = np.asarray(jax.random.key_data(seed)).ravel()
+            except TypeError as error:
+                raise TypeError(f"{self.name}: a seed is a whole number or a JAX key, got {seed!r}") from error
             seed = int.from_bytes(words.astype("<u4").tobytes(), "little")
+        if seed < 0:
+            raise ValueError(f"{self.name}: a seed must not be negative, got {seed}")
         for name in dims or {}:
             if name not in self.dims and name not in self.static:
                 raise NoShape(f"{self.name} has no dim {name!r}; its dims are {', '.join((*self.dims, *self.static))}")
@@ -200,8 +206,8 @@ class Claim:
             )
 
         def cast(value: Any) -> Any:
-            if isinstance(value, int):
-                return value
+            if isinstance(value, int | np.integer):
+                return int(value)
             value = np.asarray(value)
             if value.dtype.kind == "c":
                 return value.astype(np.complex128 if real.itemsize == 8 else np.complex64)
@@ -287,7 +293,11 @@ class Identity(Generic[P, R]):
         return self._claim("value", (), sources, options)
 
     def refuted(self, kind: str, *wrt_and_sources: str | Source, because: str, **options: Any) -> Callable[[F], F]:
-        """A formula that was printed and is false.  `kind`, then as for that kind; `because` says why."""
+        """A formula that was printed and is false.  `kind`, then as for that kind; `because` says why.
+
+        `right_if` says in words under which condition the print is right, where a claim of another
+        identity that cites the same number shows it; where one of this identity does, its `given=` says it.
+        """
         if kind not in KINDS:
             raise LawError(
                 f"{self.name}.refuted: the first argument is a kind, one of {', '.join(KINDS)}; got {kind!r}"
@@ -317,6 +327,7 @@ def build_claim(
     *,
     status: str = "holds",
     because: str = "",
+    right_if: str = "",
     given: Mapping[str, Any] | None = None,
     entries: str | None = None,
     within: str | None = None,
@@ -361,6 +372,8 @@ def build_claim(
         raise LawError(f'{name}: every claim has a source; cite one, for instance "MCB 101", or say "ours"')
     if status == "refuted" and not because.strip():
         raise LawError(f"{name}: a refuted claim says because=, the reason why the print is false")
+    if right_if and status != "refuted":
+        raise LawError(f"{name}: right_if= goes with a refuted claim; what holds says its condition in given=")
     for structure in (entries, within):
         if structure is not None and structure not in STRUCTURES:
             raise LawError(
@@ -371,6 +384,12 @@ def build_claim(
     by_complex = kind == "jacobian" and is_complex(owner.parsed[wrt[0]].word)
     if wirtinger not in ((None,) if not by_complex else ("z", "z*")):
         raise LawError(f'{name}: a jacobian by a complex operand says wirtinger="z" or "z*", and nothing else does')
+    narrowed = shapes.narrow(owner.parsed, given or {}, name)
+    structure = entries or within
+    if structure and getattr(narrowed[wrt[0]].word, "space", None) != structure:
+        raise LawError(
+            f"{name}: {wrt[0]} must be declared {structure} (a word of that space) for a derivative in its entries"
+        )
     if not slack >= 1:
         raise LawError(f"{name}: slack={slack} must be at least 1")
 
@@ -394,10 +413,11 @@ def build_claim(
         sources=tuple(parse(source) for source in sources),
         function=function,
         latex=latex,
-        operands=shapes.narrow(owner.parsed, given or {}, name),
+        operands=narrowed,
         where=_renamed_where(owner, given or {}, name),
         given=tuple(given or {}),
         because=because,
+        right_if=right_if,
         entries=entries,
         within=within,
         axes=axes,
@@ -434,11 +454,11 @@ def _renamed_where(owner: Identity[..., Any], given: Mapping[str, Any], name: st
     """`where` in the letters that `given` leaves; None where `given` makes it speak of no dim that is left."""
     if not owner.where:
         return None
-    where = owner.where
+    renamed: dict[str, str] = {}
     for operand, annotation in given.items():
         new = shapes.parse_operand(operand, annotation, name)
-        for a, b in zip(owner.parsed[operand].dims, new.dims, strict=False):
-            where = re.sub(rf"\b{a}\b", str(b), where) if isinstance(a, str) else where
+        renamed |= {str(a): str(b) for a, b in zip(owner.parsed[operand].dims, new.dims, strict=False)}
+    where = re.sub(r"[a-z]\w*", lambda m: renamed.get(m[0], m[0]), owner.where)  # all at once: m and n may swap
     return where
 
 

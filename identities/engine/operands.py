@@ -509,7 +509,10 @@ class CountRange:
 
     low: int
     high: int
-    english = "an integer"
+
+    @property
+    def english(self) -> str:
+        return "a positive integer" if self.low > 0 else "a natural number"
 
     def __str__(self) -> str:
         return f'Count[int, "{self.low}..{self.high}"]'

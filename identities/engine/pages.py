@@ -88,7 +88,9 @@ def domain(claim: Claim) -> tuple[str, ...]:
     found = []
     for operand in claim.operands.values():
         if operand.static:
-            found.append(f"{operand.name} is an integer (tried from {operand.word.low} to {operand.word.high})")
+            found.append(
+                f"{operand.name} is {operand.word.english} (tried from {operand.word.low} to {operand.word.high})"
+            )
         elif operand.english:
             found.append(f"{operand.name} is {operand.english}")
         elif is_complex(operand.word):

@@ -57,6 +57,8 @@ def checking_context(device: Any, precision: str = "highest", strict: bool = Fal
         stack.enter_context(jax.enable_x64(True))
         stack.enter_context(jax.default_matmul_precision(precision))
         stack.enter_context(jax.default_device(device))
+        stack.enter_context(jax.disable_jit(False))  # programs are compiled ahead of time, and NaN is a finding
+        stack.enter_context(jax.debug_nans(False))
         if strict:
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
             stack.enter_context(jax.numpy_rank_promotion("raise"))
@@ -68,6 +70,9 @@ def find_device(name: str | None) -> Any:
 
     Raises ValueError with a sentence where this machine has none.
     """
+    chosen = getattr(jax.config, "jax_default_device", None)
+    if name is None and isinstance(chosen, jax.Device):
+        return chosen
     try:
         return jax.devices(name)[0]
     except RuntimeError as error:
@@ -118,7 +123,10 @@ class Program:
         for case, arrays, problems in zip(self.cases, draws, self.problems, strict=True):
             function = self.claims[0].identity.function
             plain = {n: arrays[n] for n in self.claims[0].operands if n in arrays}
-            row: dict[str, Any] = {"value": function(**plain, **case.counts)}
+            try:
+                row: dict[str, Any] = {"value": function(**plain, **case.counts)}
+            except Exception as error:
+                raise ValueError(f"{function.__name__} cannot be evaluated: {_first_line(error)}") from error
             for claim in self.claims:
                 row[claim.name] = self._sides(claim, arrays, case, problems.setdefault(claim.name, {}))
             rows.append(row)
@@ -137,12 +145,16 @@ class Program:
             try:
                 result = claim.function(**cast, **case.counts)
                 if hasattr(result, "todense"):
-                    probe = cast[claim.wrt[-1]]
+                    # a general array: the operand itself may have a structure that hides an error
+                    shape = cast[claim.wrt[-1]].shape
+                    probe = jnp.asarray(np.random.default_rng(0).standard_normal(shape), dtype)
                     sides[f"{dtype.name} matvec"] = (
                         result.matvec(probe),
                         jnp.tensordot(result.todense(), probe, probe.ndim),
                     )
                     result = result.todense()
+                if isinstance(result, int | float | complex):  # a constant has no precision of its own
+                    result = jnp.asarray(result, _matching(np.asarray(result).dtype, dtype))
                 sides[dtype.name] = result = jnp.asarray(result)
             except Exception as error:
                 problems[dtype.name] = _first_line(error)
@@ -171,9 +183,8 @@ class Program:
                     closed[dtype.name] = np.asarray(sides[dtype.name])
                 if f"{dtype.name} matvec" in sides:
                     got, dense = (np.asarray(side) for side in sides[f"{dtype.name} matvec"])
-                    if got.shape != dense.shape or np.abs(got - dense).max(initial=0) > 1e3 * np.finfo(
-                        dtype
-                    ).eps * np.abs(dense).max(initial=1):
+                    limit = 1e3 * float(np.finfo(dtype).eps) * float(np.abs(dense).max(initial=1))
+                    if got.shape != dense.shape or not np.all(np.abs(got - dense) <= limit):  # NaN fails too
                         problem[dtype.name] = "the operator's matvec disagrees with its todense"
             reference = np.asarray(sides["reference"]) if "reference" in sides else None
             answers[claim.name] = Answer(reference, closed, problem)
@@ -188,5 +199,7 @@ def _matching(dtype: Any, tier: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "JAX cannot trace it (write it with jax.numpy in place of numpy)"
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}"

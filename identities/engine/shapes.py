@@ -56,7 +56,7 @@ class Operand:
     def description(self) -> str:
         """The operand in plain English: "X (n × n), invertible"."""
         if self.static:
-            return f"{self.name}, an integer from {self.word.low} to {self.word.high}"
+            return f"{self.name}, {self.word.english} from {self.word.low} to {self.word.high}"
         size = " × ".join(map(str, self.dims)) if self.dims else "a scalar"
         words = ["complex"] if is_complex(self.word) else []
         words += [self.english] if self.english else []
@@ -192,7 +192,12 @@ def cases(
     letters = letters_of(operands)
     admissible = condition(where, name)
     ranges = {o.name: o.word for o in operands.values() if o.static}
-    asked = {k: v for k, v in (asked or {}).items() if k in letters or k in ranges}
+    asked = {k: int(v) for k, v in (asked or {}).items() if k in letters or k in ranges}
+    for k, v in asked.items():
+        low, high = (ranges[k].low, ranges[k].high) if k in ranges else (1, v)
+        if not low <= v <= high:
+            wanted = f"must be {low} to {high}" if k in ranges else "must be at least 1"
+            raise NoShape(f"{name}: {k} {wanted}, got {v}")
     free = [letter for letter in letters if letter not in asked]
     fixed = {letter: asked[letter] for letter in letters if letter in asked}
 

@@ -13,9 +13,13 @@ where `scale` is the largest of
 
 The third term keeps a result that crosses zero, or a saturated network, from alarming; it is
 measured only where the first two leave more than 16 eps (it could only make the residual smaller).
+The second lets a true zero be computed with rounding; a large constant in f could hide a wrong
+gradient behind it, so a user's own function is also asked whether it does (`lost`).
+
 A claim holds when the residual is at most 1000 eps times its stated slack; agreement is typically
 within 8 eps.  The limit does not grow with size, and since the largest entry of the difference
-counts, a single entry that is off by a percent is found in a 512 x 512 matrix.
+counts, a single entry of typical size that is off by a percent is found in a 512 x 512 matrix (in
+float32 an entry is found if it is off by about 1e-4 of the largest one).
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ import numpy as np
 from identities.engine.identity import Claim
 
 LIMIT = 1000.0  # eps
-SENSITIVITY_ABOVE = 16.0  # eps
+MEASURED_ABOVE = 16.0  # eps
+DIFFERS = 1e-3  # a print is refuted by value only if it is off by this much of the largest entry
 PERTURBATION = 2.0**-24
 PERTURBATIONS = 4
 
@@ -38,18 +43,30 @@ def size(array: Any) -> float:
     return float(np.max(np.abs(array), initial=0.0))
 
 
-def plain_scale(claim: Claim, reference: np.ndarray, value: np.ndarray, operands: Mapping[str, Any]) -> float:
-    """The first two terms of the scale."""
-    if claim.kind == "value":
-        return size(reference)
+def function_scale(claim: Claim, value: np.ndarray, operands: Mapping[str, Any]) -> float:
+    """The second term of the scale: |f| / |operand|, or what corresponds to it; 0 for an equality of values."""
     f = size(value)
+    if claim.kind == "value":
+        return 0.0
     if claim.kind == "hessian":
-        per = (size(operands[claim.wrt[0]]) or 1.0) * (size(operands[claim.wrt[-1]]) or 1.0)
-        return max(size(reference), f / per)
+        return f / ((size(operands[claim.wrt[0]]) or 1.0) * (size(operands[claim.wrt[-1]]) or 1.0))
     ratios = [1.0 / (size(operands[name]) or 1.0) for name in claim.wrt]
     if claim.kind == "differential":
         ratios = [r * size(operands[f"d{name}"]) for r, name in zip(ratios, claim.wrt, strict=True)]
-    return max(size(reference), f * max(ratios))
+    return f * max(ratios)
+
+
+def visibly_different(closed: np.ndarray, reference: np.ndarray) -> bool:
+    """Whether two finite arrays of one shape differ in value by more than rounding could ever explain."""
+    if closed.shape != reference.shape or not (np.all(np.isfinite(closed)) and np.all(np.isfinite(reference))):
+        return False
+    return size(closed - reference) > DIFFERS * max(size(closed), size(reference))
+
+
+def lost(closed: np.ndarray, reference: np.ndarray, f_scale: float) -> bool:
+    """Whether two sides that agree by the scale of f differ in value, while the reference is no rounding of zero."""
+    noise = 32 * float(np.finfo(np.float64).eps) * f_scale
+    return size(reference) > noise and visibly_different(closed, reference)
 
 
 def perturbed(operands: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -67,11 +84,11 @@ def sensitivity(reference: np.ndarray, changed: Sequence[np.ndarray]) -> float:
 
 
 def residual(
-    closed: np.ndarray, reference: np.ndarray, eps: float, scale: float, more: Callable[[], float]
+    closed: np.ndarray, reference: np.ndarray, eps: float, f_scale: float, more: Callable[[], float]
 ) -> tuple[float, tuple[int, ...]]:
     """The residual in eps and the index of the worst entry; infinite where shapes or NaN differ.
 
-    `more` measures the sensitivity; it is called only where it can matter.
+    `f_scale` is the second term; `more` measures the third and is called only where it can matter.
     """
     if closed.shape != reference.shape:
         return float("inf"), ()
@@ -86,6 +103,7 @@ def residual(
     worst = float(gap[index])
     if worst == 0.0:
         return 0.0, index
-    if worst > SENSITIVITY_ABOVE * eps * scale:
+    scale = max(size(reference), f_scale)
+    if worst > MEASURED_ABOVE * eps * scale:
         scale = max(scale, more())
     return (worst / scale / eps if scale > 0 else float("inf")), index
