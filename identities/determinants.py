@@ -187,10 +187,17 @@ def det_path_d2t(A, B, C, t):
     - \operatorname{tr}\left[Y^{-1}\frac{\partial Y}{\partial t}\,Y^{-1}\frac{\partial Y}{\partial t}\right]\right],
     \quad Y = A + tB + t^2C
     """
-    factors = lu_factor(A + t * B + t**2 * C)
-    first = lu_solve(factors, B + 2 * t * C)
-    second = lu_solve(factors, 2 * C)
-    return _det_of(factors) * (jnp.trace(second) + jnp.trace(first) ** 2 - jnp.sum(first * first.T))
+    lu, pivots, order = jax.lax.linalg.lu(A + t * B + t**2 * C)
+    d = jnp.diagonal(lu)
+    # Y^-1 dY/dt is similar to D^-1 M for M = L^-1 (P dY/dt) (D^-1 U)^-1 and D the diagonal of U; the difference of
+    # the two traces is then a sum of minors of M, none of them divided twice by the pivot that is small near
+    # singularity, where the traces themselves would cancel
+    M = solve_triangular(lu, (B + 2 * t * C)[order], lower=True, unit_diagonal=True)
+    M = solve_triangular(lu / d[:, None], M.T, trans=1, unit_diagonal=True).T
+    m = jnp.diagonal(M)
+    minors = (m[:, None] * m[None, :] - M * M.T) * (1 - jnp.eye(len(d), dtype=d.dtype))
+    second = lu_solve((lu, pivots), 2 * C)
+    return _det_of((lu, pivots)) * (jnp.trace(second) + jnp.sum(minors / d[:, None] / d[None, :]))
 
 
 # the left-hand side is itself a derivative, so the function is that derivative, contracted as the book contracts it

@@ -3,7 +3,8 @@
 A function F of numbers, applied to a square matrix, is what its power series says: sin(X) is no sine
 of the entries, for which the first formula of this chapter is false.  Sine and cosine of a real
 matrix are read off e^{iX}.  The value claims (`..._is_computed`) and the gradients share one
-exponential or one factorisation; X'CX is never inverted, only solved with.
+exponential or one factorisation; X'CX is never inverted, only solved with.  That it has an inverse is left
+to the reader: a full rank of X is not enough where C is indefinite.
 """
 
 import jax
@@ -92,8 +93,7 @@ def tr_poly_entries_dX(X, c):
     "gradient",
     "X",
     "MCB 98a",
-    because="if F acts on each entry, then only the diagonal of X reaches the trace; that F(X) is differentiable in "
-    "every entry does not do, F has to be a power series in the matrix X",
+    because="if F acts on each entry, then only the diagonal of X reaches the trace, however smooth F is in each entry",
     right_if="F is a power series in the matrix X",
 )
 def tr_poly_entries_dX_printed_MCB98a(X, c):
@@ -447,7 +447,8 @@ def tr_inv_gram_is_computed(X, C, A):
     return jnp.trace(jnp.linalg.solve(X.T @ (C @ X), A))
 
 
-# for a square X it would be tr(C^-1 B), without any X in it
+# for a square X it is tr(C^-1 B) without any X in it, and the gradient is zero: autodiff leaves nothing there
+# but the rounding of large terms that cancel, which says nothing about a formula
 @identity("Trace of the ratio of two Gram matrices", where="n < m")
 def tr_gram_ratio(X: FullRank[Array, "m n"], C: Float[Array, "m m"], B: Float[Array, "m m"]) -> Scalar:
     r"\operatorname{tr}\left[(X^\top CX)^{-1}(X^\top BX)\right]"
