@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     for row in rows:
         print_one(row)
     false = sum(row["of_print"] for row in rows)
-    print(f"{false} false prints, and {len(rows) - false} forms that lack a condition which the source states")
+    others = len(rows) - false
+    print(f"{false} false prints, and {others} that lack a condition which the source states, or are one reading")
     return 0
 
 

@@ -218,10 +218,10 @@ class Examination:
 
     def _testimonies(self, sharing: list[Claim], probes: list[witness.Probe], rows: list[Row]) -> bool:
         """Take the differences of claims that share directions; whether they resolve any."""
-        runs = {point: self.program.run([probe.shifted(point) for probe in probes]) for point in probes[0].points}
+        runs = {point: self.program.values([probe.shifted(point) for probe in probes]) for point in probes[0].points}
         resolved = False
         for case, probe in enumerate(probes):
-            found = probe.differences({point: run[case].value for point, run in runs.items()})
+            found = probe.differences({point: run[case] for point, run in runs.items()})
             for claim in sharing:
                 answer, seen = rows[case].answers[claim.name], self.witnessed[claim.name]
                 its = dataclasses.replace(probe, claim=claim)

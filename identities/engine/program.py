@@ -169,9 +169,16 @@ class Program:
 
     def run(self, draws: Sequence[Values]) -> list[Row]:
         """Both sides of every claim at one draw for each case."""
-        with checking_context(self.device, self.precision):
-            rows = jax.device_get(self._compiled([self._arrays(values) for values in draws]))
+        rows = jax.device_get(self._call(draws))
         return [self._row(row, problems) for row, problems in zip(rows, self.problems, strict=True)]
+
+    def values(self, draws: Sequence[Values]) -> list[np.ndarray]:
+        """The function's value alone, for each case: what differences need."""
+        return [np.asarray(row["value"]) for row in self._call(draws)]
+
+    def _call(self, draws: Sequence[Values]) -> Any:
+        with checking_context(self.device, self.precision):
+            return self._compiled([self._arrays(values) for values in draws])
 
     def _row(self, row: dict[str, Any], problems: dict[str, dict[str, str]]) -> Row:
         answers = {}

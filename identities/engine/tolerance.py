@@ -12,7 +12,7 @@ where `scale` is the largest of
     operands, divided by d: the change that rounding the operands alone would cause.
 
 The third term keeps a result that crosses zero, or a saturated network, from alarming; it is
-measured only where the first two leave more than 16 eps (it could only make the residual smaller).
+measured only where the first two leave more than 32 eps (it could only make the residual smaller).
 The second lets a true zero be computed with rounding; a large constant in f could hide a wrong
 gradient behind it, so a user's own function is also asked whether it does (`lost`).
 
@@ -32,7 +32,7 @@ import numpy as np
 from identities.engine.identity import Claim
 
 LIMIT = 1000.0  # eps
-MEASURED_ABOVE = 16.0  # eps
+MEASURED_ABOVE = 32.0  # eps
 DIFFERS = 1e-3  # a print is refuted by value only if it is off by this much of the largest entry
 PERTURBATION = 2.0**-24
 PERTURBATIONS = 4
