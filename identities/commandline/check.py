@@ -170,7 +170,7 @@ def report(found: Any, chapter_of: dict[str, str], dtypes: Sequence[str], second
     title = f"closed forms against jax {jax.__version__} on {found[0].device}; worst residual of each dtype in its eps"
     table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("chapter", no_wrap=True)
-    for heading in ("claims", "held", "refuted", "failed", "shapes", *dtypes, "seconds"):
+    for heading in ("claims", "held", "refuted", "failed", "shapes", *dtypes, "seconds", "ms/claim"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows: dict[str, list[Verdict]] = {}
     for v in found:
