@@ -6,7 +6,8 @@ misprinted, against JAX's autodiff and against differences.
     identities.catalogue()                   every claim by name, in book order
     identities.claim("tr_axb_dX")            one claim: statement, sources, conditions, closed form
     identities.check("tr_axb_dX")            check it here and now; a Verdict says what was found
-    identities.check_gradient(f, g, x)       check a gradient of your own
+    identities.check_gradient(f, g, x)       check a gradient of your own; also check_jacobian,
+                                             check_hessian, check_differential, check_custom_derivative
 
 The chapters are modules: `from identities.traces import tr_axb, tr_axb_dX`.  Importing any of this
 changes no setting of JAX and compiles nothing.
@@ -48,7 +49,11 @@ if TYPE_CHECKING:
     from identities.engine.identity import Identity as Identity
     from identities.engine.identity import identity as identity
     from identities.engine.identity import printed as printed
+    from identities.engine.pairs import check_custom_derivative as check_custom_derivative
+    from identities.engine.pairs import check_differential as check_differential
     from identities.engine.pairs import check_gradient as check_gradient
+    from identities.engine.pairs import check_hessian as check_hessian
+    from identities.engine.pairs import check_jacobian as check_jacobian
     from identities.engine.verdict import Verdict as Verdict
     from identities.engine.verdict import Verdicts as Verdicts
 
@@ -56,7 +61,11 @@ _HOME = {
     "catalogue": "book",
     "claim": "book",
     "check": "book",
+    "check_custom_derivative": "engine.pairs",
+    "check_differential": "engine.pairs",
     "check_gradient": "engine.pairs",
+    "check_hessian": "engine.pairs",
+    "check_jacobian": "engine.pairs",
     "Claim": "engine.identity",
     "Identity": "engine.identity",
     "identity": "engine.identity",

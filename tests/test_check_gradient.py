@@ -127,9 +127,11 @@ def test_float32_is_judged_as_float32():
         ((A, x), "z", TypeError, "wrt='z'"),
         ((A, x), 2, TypeError, "wrt=2"),
         ((), 0, TypeError, "no operand"),
-        ((A, (x, x[:2])), 1, TypeError, "operand x must be one array of numbers, got tuple"),
-        ((A, {"x": x}), 1, TypeError, "operand x must be one array of numbers, got dict"),
-        ((A, x), (0,), TypeError, "wrt must be the position or the name"),
+        ((A, (x, x[:2])), 1, ValueError, r"the function fails at these operands at .*return x @ A @ x"),
+        ((A, [[1.0], [2.0, 3.0]]), 1, TypeError, "operand x is a ragged list"),
+        ((A, x), (0, 0), TypeError, "wrt must name one operand or several different ones"),
+        ((A, x), (), TypeError, "wrt must name one operand or several different ones"),
+        ((A, x), 1.5, TypeError, "wrt must be the position or the name"),
         ((A, x[:2]), 1, ValueError, "the function fails at these operands"),
     ],
 )
@@ -139,9 +141,9 @@ def test_bad_input_gets_one_sentence(operands, wrt, error, words):
 
 
 def test_a_function_that_is_no_real_scalar_of_jax_is_one_sentence():
-    with pytest.raises(ValueError, match=r"must return a real scalar, got .*\(3,\)"):
+    with pytest.raises(ValueError, match=r"must return a real scalar, got float64\[3\]"):
         identities.check_gradient(lambda x: x, lambda x: x, x)
     with pytest.raises(ValueError, match=r"write it with jax\.numpy"):
         identities.check_gradient(lambda x: np.sum(np.asarray(x) ** 2), lambda x: 2 * x, x)
-    with pytest.raises(UnsupportedDtype, match="float64 or float32"):
+    with pytest.raises(UnsupportedDtype, match="dtype must be one of float64, float32"):
         identities.check_gradient(jnp.sum, jnp.ones_like, x, dtype="foo")

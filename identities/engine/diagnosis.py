@@ -6,11 +6,12 @@ the same shapes; every comparison is made in float64.
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import fractions
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,23 +22,38 @@ FITS = 1e-8  # relative to the largest entry: far below any slip, far above roun
 
 
 @dataclasses.dataclass(frozen=True)
+class Elsewhere:
+    """Both sides at a few draws of another shape, whose dims are named as the patient's are."""
+
+    dims: Mapping[str, int]
+    sides: Sequence[Sides]
+
+
+@dataclasses.dataclass(frozen=True)
 class Patient:
     """A failing pair of sides: how to evaluate it, and the draws that an explanation must fit."""
 
     evaluate: Callable[[Values], Sides]
     draws: Sequence[Values]
     wrt: tuple[str, ...]
+    dims: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    elsewhere: Callable[[], Iterable[Elsewhere]] = tuple  # both sides at other shapes, on demand
+    squared: Callable[[], Sequence[Sides]] = tuple  # both sides where all dims are equal, on demand
+    fits: float = FITS  # larger for functions that stay in a low precision
 
     def everywhere(self, explains: Callable[[Values], bool]) -> bool:
         return all(explains(values) for values in self.draws)
 
 
+_fits: contextvars.ContextVar[float] = contextvars.ContextVar("fits", default=FITS)  # for one diagnosis
+
+
 def close(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal shapes and equal entries, up to FITS of the largest."""
+    """Equal shapes and equal entries, up to FITS of the largest (or what the patient's precision leaves)."""
     if a.shape != b.shape or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         return False
     top = max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0))
-    return bool(np.max(np.abs(a - b), initial=0.0) <= FITS * top) if top else True
+    return bool(np.max(np.abs(a - b), initial=0.0) <= _fits.get() * top) if top else True
 
 
 def squares(values: Values) -> list[str]:
@@ -58,10 +74,51 @@ def factor(sides: Sequence[Sides]) -> float | None:
     return c if all(close(a, c * b) for a, b in sides) else None
 
 
-def say_factor(c: float) -> str:
+def say_number(c: float) -> str:
     exact = fractions.Fraction(c).limit_denominator(64)
-    text = str(exact) if abs(float(exact) - c) <= 1e-9 * abs(c) else f"{c:.6g}"
-    return f"wrong by a constant factor: it is {text} times the true one"
+    return str(exact) if abs(float(exact) - c) <= 1e-9 * abs(c) else f"{c:.6g}"
+
+
+def say_factor(c: float, patient: Patient) -> str:
+    """A constant factor, or one that grows with a dim: n is told from 4 by a second shape."""
+    known = [(dict(patient.dims), c)]
+    try:
+        for other in patient.elsewhere():
+            there = factor(other.sides)
+            # a factor of 1 at a dim of 1 is no constant, and where nothing can be compared nothing is told
+            if there is not None and np.isfinite(there) and set(other.dims) == set(patient.dims):
+                known.append((dict(other.dims), there))
+    except Exception:  # a user's function need not take another shape
+        known = known[:1]
+    if all(abs(there - c) <= 1e-9 * abs(c) for _, there in known):
+        return f"wrong by a constant factor: it is {say_number(c)} times the true one"
+    shown = ", ".join(f"{name}={size}" for name, size in patient.dims.items())
+    expression = _in_dims(known)
+    if expression:
+        return f"wrong by a factor that depends on the size: it is {expression} times the true one ({shown} here)"
+    dims, there = next((d, t) for d, t in known if abs(t - c) > 1e-9 * abs(c))
+    at = ", ".join(f"{name}={size}" for name, size in dims.items())
+    return f"wrong by a factor that depends on the size: {say_number(c)} at {shown}, {say_number(there)} at {at}"
+
+
+def _in_dims(known: Sequence[tuple[Mapping[str, int], float]]) -> str:
+    """The factor as a rational number times a power or quotient of dims; "" if it is none."""
+    names = list(known[0][0])
+    shapes: list[tuple[str, Callable[[Mapping[str, int]], float]]] = []
+    for n in names:
+        shapes += [(n, lambda d, n=n: d[n]), (f"1/{n}", lambda d, n=n: 1 / d[n])]  # type: ignore[misc]
+        shapes += [(f"{n}^2", lambda d, n=n: d[n] ** 2), (f"1/{n}^2", lambda d, n=n: d[n] ** -2)]  # type: ignore[misc]
+    for n, m in itertools.permutations(names, 2):
+        shapes.append((f"{n}/{m}", lambda d, n=n, m=m: d[n] / d[m]))  # type: ignore[misc]
+    for n, m in itertools.combinations(names, 2):
+        shapes.append((f"{n} {m}", lambda d, n=n, m=m: d[n] * d[m]))  # type: ignore[misc]
+        shapes.append((f"1/({n} {m})", lambda d, n=n, m=m: 1 / (d[n] * d[m])))  # type: ignore[misc]
+    for text, value in shapes:
+        rates = [c / value(dims) for dims, c in known]
+        exact = fractions.Fraction(rates[0]).limit_denominator(12)
+        if exact and all(abs(rate - float(exact)) <= 1e-9 * abs(rate) for rate in rates):
+            return text if exact == 1 else f"-{text}" if exact == -1 else f"{exact} {text}"
+    return ""
 
 
 def explanations(patient: Patient) -> Iterator[str]:
@@ -92,11 +149,14 @@ def explanations(patient: Patient) -> Iterator[str]:
     elif c is not None and c == 0:
         yield "it is zero everywhere, and the true one is not"
     elif c is not None and abs(c - 1) > FITS:
-        yield say_factor(c)
+        yield say_factor(c, patient)
     yield from _transposed(sides)
     yield from _terms(patient, first)
+    yield from _conventions(patient, sides)
     yield from _swapped(patient, first)
+    yield from _special_input(patient, first)
     yield from _places(sides)
+    yield from _precision(sides)
 
 
 def reordered(sides: Sequence[Sides]) -> tuple[int, ...] | None:
@@ -146,6 +206,62 @@ def _terms(patient: Patient, first: Values) -> Iterator[str]:
             yield f"right only for symmetric {name}"
 
 
+def _conventions(patient: Patient, sides: Sequence[Sides]) -> Iterator[str]:
+    """What is right for another meaning of a derivative by a symmetric matrix."""
+    if len(patient.wrt) != 1 or patient.wrt[0] not in squares(patient.draws[0]) or sides[0][0].ndim != 2:
+        return
+    name = patient.wrt[0]
+
+    def free(values: Values) -> bool:
+        a, b = patient.evaluate(changed(values, **{name: (values[name] + values[name].T) / 2}))
+        return close(a, b + b.T - np.diag(np.diagonal(b)))
+
+    if patient.everywhere(free):
+        yield (
+            f"the free-entry convention of a symmetric {name}: G + G' - diag(G), where G is the gradient "
+            "(the derivative in the n(n+1)/2 entries; pass entries='symmetric' if that is meant)"
+        )
+    elif all(close(a, (b + b.T) / 2) for a, b in sides):
+        yield (
+            f"sym(G) = (G + G')/2, where G is the gradient: the gradient within symmetric {name} "
+            "(pass within='symmetric' if that is meant)"
+        )
+
+
+def _special_input(patient: Patient, first: Values) -> Iterator[str]:
+    def diagonal(name: str, values: Values) -> bool:
+        return close(*patient.evaluate(changed(values, **{name: np.diag(np.diagonal(values[name]))})))
+
+    def symmetric(name: str, values: Values) -> bool:
+        return close(*patient.evaluate(changed(values, **{name: (values[name] + values[name].T) / 2})))
+
+    for name in squares(first):
+        # what is right for symmetric matrices is right for diagonal ones, and was said before
+        only = patient.everywhere(functools.partial(diagonal, name))
+        if only and not patient.everywhere(functools.partial(symmetric, name)):
+            yield f"right only for diagonal {name}"
+    if len(set(patient.dims.values())) > 1:
+        try:
+            squared = patient.squared()
+        except Exception:  # a user's function need not take another shape
+            return
+        if squared and all(close(a, b) for a, b in squared):
+            yield "right only at square shapes"
+
+
+def _precision(sides: Sequence[Sides]) -> Iterator[str]:
+    """Rounding of a lower precision: small, and in the result's own digits."""
+    gap = max(float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) or 1.0)) for a, b in sides)
+    narrow = all(np.array_equal(a, a.astype(np.complex64 if np.iscomplexobj(a) else np.float32)) for a, _ in sides)
+    # rounding goes either way; a slip of 1e-7 in a constant goes one way
+    errors = np.concatenate([(np.real(a - b) * np.sign(np.real(b))).ravel() for a, b in sides])
+    positive = float(np.mean(errors > 0))
+    if gap <= 1e-5 and (narrow or errors.size >= 8) and 0.1 < positive < 0.9:
+        yield f"low precision: right to about {gap:.0e}, as float32 arithmetic somewhere leaves it"
+    elif gap <= 5e-3 and narrow and errors.size >= 8 and 0.25 < positive < 0.75:
+        yield f"low precision: right to about {gap:.0e}, as TF32 or bfloat16 arithmetic somewhere leaves it"
+
+
 def _swapped(patient: Patient, first: Values) -> Iterator[str]:
     def exchanged(a: str, b: str, values: Values) -> bool:
         closed, _ = patient.evaluate(changed(values, **{a: values[b], b: values[a]}))
@@ -164,9 +280,10 @@ def _swapped(patient: Patient, first: Values) -> Iterator[str]:
 def _places(sides: Sequence[Sides]) -> Iterator[str]:
     """Errors that sit in the same few places at every draw."""
     wrong = np.logical_or.reduce(
-        [np.abs(a - b) > FITS * max(np.max(np.abs(b)), np.finfo(float).tiny) for a, b in sides]
+        [np.abs(a - b) > _fits.get() * max(np.max(np.abs(b)), np.finfo(float).tiny) for a, b in sides]
     )
-    if wrong.size < 2 or wrong.all() or not wrong.any():
+    visible = any(np.max(np.abs(a - b)) > 1e-5 * np.max(np.abs(b)) for a, b in sides)  # less is rounding
+    if wrong.size < 2 or wrong.all() or not wrong.any() or not visible:
         return
     places = np.argwhere(wrong)
     if len(places) == 1:
@@ -188,8 +305,11 @@ def _places(sides: Sequence[Sides]) -> Iterator[str]:
 
 def diagnose(patient: Patient) -> str:
     """The explanations that fit every draw, joined (true synonyms are all named); "" if none does."""
+    token = _fits.set(patient.fits)
     try:
         found = list(dict.fromkeys(explanations(patient)))
     except (ValueError, FloatingPointError, np.linalg.LinAlgError):
         return ""
+    finally:
+        _fits.reset(token)
     return "; or ".join(found[:2])

@@ -49,6 +49,14 @@ class NoShape(IdentitiesError, ValueError):
     """No dims satisfy the conditions that were asked for."""
 
 
+class NoEvidence(IdentitiesError, ValueError):
+    """There is nothing that a check could look at."""
+
+
+class TooLarge(IdentitiesError, ValueError):
+    """A derivative would not fit into memory."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """The end of an error message: the known names nearest to `name`, or nothing."""
     known = list(known)

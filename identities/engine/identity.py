@@ -29,7 +29,7 @@ import numpy as np
 from identities.engine import pages, shapes
 from identities.engine.errors import LawError, NoShape, UnsupportedDtype, nearest
 from identities.engine.operands import direction, is_complex
-from identities.engine.reference import KINDS, STRUCTURES, reference
+from identities.engine.reference import KINDS, STRUCTURES, by_differences, reference
 from identities.engine.shapes import Operand
 from identities.engine.sources import Source, parse, printed
 
@@ -68,6 +68,7 @@ class Claim:
     wirtinger: str | None = None
     computed: bool = False
     slack: float = 1.0
+    by_differences: bool = False  # a caller's function that JAX cannot differentiate; never in the book
 
     def __repr__(self) -> str:
         return f"<Claim {self.name}: {self.kind}{' by ' + ', '.join(self.wrt) if self.wrt else ''}, {self.status}>"
@@ -125,6 +126,8 @@ class Claim:
     @functools.cached_property
     def reference_function(self) -> Callable[..., Any]:
         """JAX's own derivative as a function of keyword operands, without any check of them."""
+        if self.by_differences:
+            return by_differences(self.identity.function, self.kind, self.wrt)
         return reference(
             self.identity.function,
             self.kind,

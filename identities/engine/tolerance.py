@@ -16,7 +16,8 @@ measured only where the first two leave more than 32 eps (it could only make the
 The second lets a true zero be computed with rounding; a large constant in f could hide a wrong
 gradient behind it, so a user's own function is also asked whether it does (`lost`).
 
-A claim holds when the residual is at most 1000 eps times its stated slack; agreement is typically
+A claim holds when the residual is at most 1000 eps times its stated slack (in half precision, where
+that would be everything, an eighth of the scale: 128 eps of float16, 16 of bfloat16); agreement is typically
 within 8 eps.  The limit does not grow with size, and since the largest entry of the difference
 counts, a single entry of typical size that is off by a percent is found in a 512 x 512 matrix (in
 float32 an entry is found if it is off by about 1e-4 of the largest one).
@@ -27,15 +28,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from identities.engine.identity import Claim
 
 LIMIT = 1000.0  # eps
+COARSE = 0.125  # in half precision 1000 eps would be everything: agreement is within an eighth of the scale
+PRECISIONS = ("float64", "float32", "float16", "bfloat16")
 MEASURED_ABOVE = 32.0  # eps
 DIFFERS = 1e-3  # a print is refuted by value only if it is off by this much of the largest entry
 PERTURBATION = 2.0**-24
 PERTURBATIONS = 4
+
+
+def eps_of(dtype: Any) -> float:
+    """The unit of rounding of a precision, bfloat16 among them."""
+    return float(jnp.finfo(dtype).eps)  # type: ignore[no-untyped-call]
+
+
+def limit_of(dtype: Any) -> float:
+    """The largest residual that counts as agreement, in eps: 1000, or 128 in float16 and 16 in bfloat16."""
+    return min(LIMIT, COARSE / eps_of(dtype))
 
 
 def size(array: Any) -> float:

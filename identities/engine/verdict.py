@@ -39,6 +39,7 @@ class Verdict:
     diagnosis   what is wrong, where a simple explanation fits every draw; else ""
     shapes      every shape tried
     agrees_at   for a refuted claim: the dims at which the print agrees all the same
+    notes       what else is to be known: a precision that a function stays in, integers taken as floats
     """
 
     claim: str
@@ -65,6 +66,7 @@ class Verdict:
     wrt: tuple[str, ...]
     statement: str
     reproducer: str
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.ok
@@ -148,7 +150,8 @@ def describe(v: Verdict) -> str:
         at = f"; the print agrees at {'; '.join(map(show_dims, v.agrees_at))}" if v.agrees_at else ""
         verb = "holds" if v.status == "holds" else "is refuted, as stated"
         ran = f"{v.dtype}, {v.device}, {len(v.shapes)} shapes, {v.samples} draws each"
-        return f"{v.claim} {verb}: worst residual {v.residual:.3g} eps ({ran}){at}"
+        head = f"{v.claim} {verb}: worst residual {v.residual:.3g} eps ({ran}){at}"
+        return "\n".join([head, *([f"  {v.diagnosis}"] if v.diagnosis else []), *(f"  note: {n}" for n in v.notes)])
     head = {"holds": "does not hold", "refuted": "was not refuted"}[v.status]
     lines = [
         f"{v.claim} {head}: {what}",
@@ -169,5 +172,6 @@ def describe(v: Verdict) -> str:
     if v.witness is not None:
         lines.append(f"  witness    {v.witness}")
     lines.append(f"  diagnosis  {v.diagnosis or 'no simple explanation'}")
+    lines += [f"  note       {note}" for note in v.notes]
     lines.append(f"  repeat     {v.reproducer}")
     return "\n".join(lines)

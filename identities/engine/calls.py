@@ -1,0 +1,504 @@
+"""One call of a check of one's own, turned into claims that an examination can run."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from identities.engine import inputs as handed
+from identities.engine import operands as words
+from identities.engine import tolerance
+from identities.engine.checking import Examination, Options
+from identities.engine.errors import UnsupportedDtype
+from identities.engine.given import AtGiven
+from identities.engine.identity import Claim, Identity, build_claim
+from identities.engine.inputs import Leaf, Wrt
+from identities.engine.program import checking_context, find_device
+from identities.engine.verdict import Verdict, Verdicts
+
+Function = Callable[..., Any]
+Picked = Callable[[Any], Any]  # one leaf's derivative out of what the caller's function returns
+SPACES = {
+    "symmetric": words.Symmetric,
+    "diagonal": words.Diagonal,
+    "toeplitz": words.Toeplitz,
+    "symmetric toeplitz": words.SymmetricToeplitz,
+}
+DIFFERENCES = 1e-6  # of the scale: what agreement with differences alone can show
+HALF = 1e-4  # eps above this is half precision
+
+
+def label_of(f: Function, default: str) -> str:
+    name = getattr(f, "__name__", default).lower().strip("_")
+    return name if name.isidentifier() and name.isascii() and "__" not in name else default
+
+
+def ravelled(result: Any) -> Any:
+    """One array: the result itself, or the leaves of a pytree one after another."""
+    leaves = jax.tree.leaves(result)
+    if len(leaves) == 1:
+        return leaves[0]
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if leaves else jnp.zeros(0)
+
+
+class Call:
+    """One call of a check: its operands, its function, and what they are turned into for the examination."""
+
+    def __init__(
+        self,
+        kind: str,
+        f: Function,
+        operands: Sequence[Any],
+        wrt: Wrt,
+        dtype: Any,
+        against: str,
+        seed: int,
+        device: str | None,
+        entries: str | None = None,
+        within: str | None = None,
+        wirtinger: str = "z",
+        label: str = "",
+    ):
+        self.kind, self.dtype, self.seed, self.device = kind, _dtype(dtype), seed, device
+        self.entries, self.within, self.wirtinger = entries, within, wirtinger
+        self.label = label or label_of(f, "f")
+        if against not in ("autodiff", "differences"):
+            raise TypeError(f"against must be 'autodiff' or 'differences', got {against!r}")
+        for structure in (entries, within):
+            if structure is not None and structure not in SPACES:
+                raise TypeError(f"the structure {structure!r} is unknown; the structures are {', '.join(SPACES)}")
+        self.alone = against == "differences"
+        self.inputs = handed.read(f, operands, wrt, self.dtype)
+        self.notes = list(self.inputs.notes)
+        self.sample = self._sample()
+        self.counts = {n: v for n, v in self.sample.items() if isinstance(v, int)}
+        self.arrays = {n: v for n, v in self.sample.items() if n not in self.counts}
+        handed.must_fit("the operands", [int(np.size(v)) for v in self.sample.values()], "check a smaller case")
+        with self.context():
+            if self.alone:
+                f = self._callable(f, "the function")
+            self.f = f
+            self.output = handed.outline(self._of_leaves(f), [self.arrays], "the function")
+            handed.must_be_pure(self._of_leaves(f), [self.arrays])
+
+    def context(self) -> Any:
+        return checking_context(find_device(self.device))
+
+    def _sample(self) -> dict[str, Any]:
+        if not self.inputs.annotated:
+            return dict(self.inputs.values())
+        owner = self._identity(lambda **named: jnp.zeros(()), self._annotations())
+        claim = build_claim(
+            owner, _named(owner.signature, f"{self.label}_is_drawn", lambda **n: 0.0), "value", (), ("ours",)
+        )
+        return claim.sample(self.seed)
+
+    def _annotations(self) -> dict[str, Any]:
+        return {leaf.name: self._annotation(leaf) for leaf in self.inputs.leaves}
+
+    def _annotation(self, leaf: Leaf, shape: tuple[int, ...] | None = None) -> Any:
+        structure = self.entries or self.within
+        if structure and leaf in self.inputs.differentiated and not leaf.annotated:
+            side = leaf.value.shape if shape is None else shape
+            return SPACES[structure][Array, " ".join(map(str, side))]
+        if shape is None or leaf.annotated:
+            return leaf.annotation
+        return dataclasses.replace(leaf, value=np.zeros(shape, leaf.value.dtype)).annotation
+
+    def _of_leaves(self, function: Function) -> Callable[[dict[str, Any]], Any]:
+        """The function of the named arrays; integers that are static are those of the sample, unless named too."""
+        return lambda named: function(*self.inputs.operands(self.counts | named))
+
+    def _callable(self, function: Function, what: str) -> Function:
+        """The function itself, or a callback where it is written with NumPy."""
+        arguments = self.inputs.operands(self.sample)
+        try:
+            jax.eval_shape(self._of_leaves(function), self.arrays)
+            return function
+        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
+            pass
+        except Exception:
+            return function  # the verdict, or the next step, says what is wrong with it
+        try:
+            first, second = function(*arguments), function(*arguments)
+        except Exception as error:
+            raise ValueError(
+                f"{what} fails at these operands{handed.their_line(error)}: {handed.first_line(error)}"
+            ) from error
+        if not all(
+            np.array_equal(a, b, equal_nan=True) for a, b in zip(*map(jax.tree.leaves, (first, second)), strict=True)
+        ):
+            raise ValueError(f"{what} has side effects: two calls at the same operands returned different values")
+        return handed.through_numpy(function, arguments, first)
+
+    # What does not fit
+
+    def scalar(self) -> None:
+        """Raise ValueError unless the function returns one real scalar."""
+        leaves = jax.tree.leaves(self.output)
+        if len(leaves) != 1 or leaves[0].shape != () or not jnp.issubdtype(leaves[0].dtype, jnp.floating):
+            shown = ", ".join(f"{leaf.dtype.name}{list(leaf.shape)}" for leaf in leaves) or "nothing"
+            raise ValueError(f"the function must return a real scalar, got {shown}; for an array use check_jacobian")
+
+    def must_be_real(self, what: str) -> None:
+        for leaf in self.inputs.differentiated:
+            if np.iscomplexobj(self.sample[leaf.name]):
+                raise UnsupportedDtype(
+                    f"{what} by the complex operand {leaf.label} is not checked; split it into parts"
+                )
+
+    def output_size(self) -> int:
+        leaves = jax.tree.leaves(self.output)
+        if len(leaves) != 1:
+            raise ValueError(
+                f"the function must return one array, got {len(leaves)}; check_differential takes a pytree"
+            )
+        return math.prod(leaves[0].shape)
+
+    def fits(self, rows: int, what: str, instead: str) -> None:
+        """Raise TooLarge where a derivative would not fit into memory; `rows` 0 means that of a Hessian."""
+        sizes = {leaf.name: int(np.size(self.sample[leaf.name])) for leaf in self.inputs.differentiated}
+        total = sum(sizes.values())
+        handed.must_fit(what, [(rows or total) * total], f"check it along random directions: {instead}")
+
+    # What is examined
+
+    def picks(self, derivative: Function) -> list[tuple[Any, Picked]]:
+        """For each derivative by an array: its operands, and where it stands in what the caller's function returns."""
+        inputs = self.inputs
+        found: list[tuple[Any, Picked]] = []
+        mixed = self.kind == "hessian" and not inputs.single
+        if mixed:
+            if len(inputs.wrt) != 2 or any(inputs.tree(p) is not None for p in inputs.wrt):
+                raise TypeError("a mixed Hessian is by two operands that are arrays, wrt=('u', 'v')")
+            return [([leaf.name for leaf in inputs.differentiated], lambda result: result)]
+        for place, position in enumerate(inputs.wrt):
+            tree, mine = inputs.tree(position), inputs.of(position)
+
+            def part(result: Any, place: int = place) -> Any:
+                return result if inputs.single else result[place]
+
+            if tree is None:
+                found.append(([mine[0].name], part))
+                continue
+            kept = jax.tree.unflatten(tree, list(range(tree.num_leaves)))
+            for i, first in enumerate(mine):
+                for j, second in enumerate(mine if self.kind == "hessian" else mine[:1]):
+                    names = [first.name] if self.kind != "hessian" or i == j else [first.name, second.name]
+                    at = i * len(mine) + j if self.kind == "hessian" else i
+
+                    def leaf(result: Any, part: Picked = part, at: int = at, like: Any = kept) -> Any:
+                        return jax.tree.leaves(part(result), is_leaf=lambda v: hasattr(v, "todense"))[at]
+
+                    found.append((names, leaf))
+        self._must_match(derivative, found)
+        return found
+
+    def _must_match(self, derivative: Function, found: list[tuple[Any, Picked]]) -> None:
+        """Raise TypeError where the caller's derivative has not the tree of its operands."""
+        several = not self.inputs.single or any(self.inputs.tree(p) is not None for p in self.inputs.wrt)
+        if not several:
+            return
+        try:
+            with self.context():
+                result = jax.eval_shape(self._of_leaves(derivative), self.arrays)
+        except Exception:
+            return  # the verdict says what is wrong with it
+        want = len(found)
+        trees = [self.inputs.tree(p) for p in self.inputs.wrt]
+        if not self.inputs.single and not (isinstance(result, tuple | list) and len(result) == len(trees)):
+            raise TypeError(f"with wrt a tuple of {len(trees)}, the {self.kind} must return a tuple of {len(trees)}")
+        parts = [result] if self.inputs.single else list(result)
+        for tree, part, position in zip(trees, parts, self.inputs.wrt, strict=True):
+            whole = tree is not None and jax.tree.structure(part) != tree and self.kind != "hessian"
+            if whole or (self.kind == "hessian" and len(jax.tree.leaves(part)) != want):
+                raise TypeError(
+                    f"the {self.kind} must have the structure of operand {self.inputs.names[position]}, {tree}; "
+                    f"got {jax.tree.structure(part)}"
+                )
+
+    def _identity(self, function: Function, annotations: Mapping[str, Any]) -> Identity[..., Any]:
+        parameters = [
+            inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=a) for n, a in annotations.items()
+        ]
+        signature = inspect.Signature(parameters)
+        return Identity(_named(signature, self.label, function), f"{self.label}, a function of your own", None)
+
+    def _claims(
+        self,
+        function: Function,
+        derivative: Function,
+        picks: Sequence[tuple[Any, Picked]],
+        annotations: Mapping[str, Any],
+    ) -> dict[str, Claim]:
+        owner = self._identity(function, annotations)
+        claims = {}
+        for leaves, pick in picks:
+            names = tuple(leaves)
+            claim = self._claim(owner, derivative, names, pick)
+            claims[claim.name] = claim
+        return claims
+
+    def _claim(self, owner: Identity[..., Any], derivative: Function, names: tuple[str, ...], pick: Picked) -> Claim:
+        kind = self.kind
+
+        def closed(**named: Any) -> Any:
+            tangents = self._tangents({n: named.pop(f"d{n}") for n in names}) if kind == "differential" else []
+            result = pick(derivative(*self.inputs.operands(named), *tangents))
+            if hasattr(result, "todense"):
+                return result
+            result = jnp.asarray(result)
+            like = named[names[-1]].dtype
+            unexpected = jnp.iscomplexobj(result) and not jnp.issubdtype(like, jnp.complexfloating)
+            if unexpected and kind != "differential" and not jnp.iscomplexobj(owner.function(**named)):
+                raise TypeError(f"it returned {result.dtype.name} for a real operand")
+            real = jnp.dtype(_precision(like))
+            # a precision of its own is found before, and judged; here only the dtype is made the operand's
+            return result.astype(jnp.result_type(real, jnp.complex64) if jnp.iscomplexobj(result) else real)
+
+        stem = {"gradient": "_d", "jacobian": "_d", "hessian": "_d2", "differential": "_along_d"}[kind]
+        joint = "_d" if kind == "differential" else "_"
+        name = self.label + stem + joint.join(names)
+        tangents = [f"d{n}" for n in names] if kind == "differential" else []
+        extra = [inspect.Parameter(t, inspect.Parameter.POSITIONAL_OR_KEYWORD) for t in tangents]
+        signature = inspect.Signature([*owner.signature.parameters.values(), *extra])
+        by_complex = kind == "jacobian" and words.is_complex(owner.parsed[names[0]].word)
+        claim = build_claim(
+            owner,
+            _named(signature, name, closed),
+            kind,
+            names,
+            ("ours",),
+            entries=self.entries,
+            within=self.within,
+            wirtinger=self.wirtinger if by_complex else None,
+        )
+        slack = DIFFERENCES / tolerance.LIMIT / tolerance.eps_of("float64")
+        return dataclasses.replace(claim, by_differences=True, slack=slack) if self.alone else claim
+
+    def _tangents(self, named: dict[str, Any]) -> list[Any]:
+        zeros = {n: jnp.zeros_like(v) if not isinstance(v, int) else v for n, v in self.sample.items()} | named
+        built = self.inputs.operands(zeros)
+        return [built[position] for position in self.inputs.wrt]
+
+    def verdict(self, derivative: Function, picks: Sequence[tuple[Any, Picked]]) -> Any:
+        """The verdict, or Verdicts where there are several derivatives."""
+        verdicts = self._verdicts(derivative, [(list(names), pick) for names, pick in picks])
+        several = len(verdicts) > 1 or not (self.inputs.single or self.kind in ("hessian", "differential"))
+        return Verdicts(verdicts) if several else verdicts[0]
+
+    def _verdicts(self, derivative: Function, picks: Sequence[tuple[Any, Picked]]) -> list[Verdict]:
+        with self.context():
+            function = self._of_leaves(self.f)
+            if self.kind != "differential":
+                derivative = self._callable(derivative, f"the {self.kind}")
+            grain, dtype = self._stays(derivative, picks)
+
+        def single(**named: Any) -> Any:
+            return ravelled(function(named))
+
+        def make(shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Claim]:
+            annotations = {
+                leaf.name: self._annotation(leaf, shapes[leaf.name] if shapes else None) for leaf in self.inputs.leaves
+            }
+            return self._claims(single, derivative, picks, annotations)
+
+        claims = list(make().values())
+        self._must_differentiate(claims)
+        examination: Examination
+        if self.inputs.annotated:
+            examination = Examination(claims, Options((dtype,), seed=self.seed, device=self.device), grain=grain)
+        else:
+            options = Options((dtype,), samples=1, shapes=1, seed=self.seed, device=self.device)
+            examination = AtGiven(claims, options, self.inputs.values(), grain, make)
+        examination.run()
+        return [self._finished(examination, claim, dtype) for claim in claims]
+
+    def _finished(self, examination: Examination, claim: Claim, dtype: str) -> Verdict:
+        verdict = examination.verdict(claim, dtype)
+        notes = [*self.notes, *_what_it_shows(dtype)]
+        if isinstance(examination, AtGiven):
+            if verdict.ok:
+                verdict = dataclasses.replace(verdict, diagnosis=examination.here_only(claim))
+            if examination.constant(claim):
+                notes.append(
+                    f"the function does not depend on {', '.join(claim.wrt)}: its derivative is zero everywhere"
+                )
+        if self.alone:
+            notes.append(f"held against differences alone, which agree to {DIFFERENCES:g} at best")
+        wrt = self.inputs.names[self.inputs.wrt[0]] if len(self.inputs.wrt) == 1 else tuple(claim.wrt)
+        again = f"the same call: check_{self.kind}(..., wrt={wrt!r}, seed={self.seed})"
+        what = f"the {self.kind} of {self.label} by {', '.join(claim.wrt)}, as your function returns it"
+        return dataclasses.replace(verdict, reproducer=again, statement=what, notes=tuple(dict.fromkeys(notes)))
+
+    def _must_differentiate(self, claims: Sequence[Claim]) -> None:
+        """Raise ValueError where JAX cannot differentiate the function."""
+        for claim in claims:
+            if claim.kind == "value" or claim.by_differences:
+                continue
+            tangents = {f"d{n}": self.sample[n] for n in claim.wrt} if claim.tangents else {}
+            counts, arrays = self.counts, self.arrays | tangents
+            try:
+                with self.context():
+                    jax.eval_shape(lambda named: claim.reference_function(**named, **counts), arrays)  # noqa: B023
+            except Exception as error:
+                raise ValueError(
+                    f"JAX cannot differentiate the function by {', '.join(claim.wrt)}{handed.their_line(error)}: "
+                    f"{handed.first_line(error)}; pass against='differences' to hold it against differences alone"
+                ) from error
+
+    def _stays(self, derivative: Function, picks: Sequence[tuple[Any, Picked]]) -> tuple[float, str]:
+        """The eps of the precision that a side stays in for float64 operands (0: none), and the precision to judge."""
+        sides = {"function": [leaf.dtype for leaf in jax.tree.leaves(self.output)], self.kind: []}
+        if self.kind != "differential":
+            try:
+                out = jax.eval_shape(self._of_leaves(derivative), self.arrays)
+                sides[self.kind] = [leaf.dtype for leaf in jax.tree.leaves(out) if leaf.ndim or leaf.size != 1]
+            except Exception:  # the verdict says what is wrong with it
+                sides[self.kind] = []
+        grain, judged = 0.0, self.dtype
+        for side, dtypes in sides.items():
+            for dtype in dtypes:
+                if not jnp.issubdtype(dtype, jnp.inexact):
+                    continue
+                precision = _precision(dtype)
+                if tolerance.eps_of(precision) > tolerance.eps_of("float64"):
+                    self.notes.append(
+                        f"the {side} stays {precision} for float64 operands, and is judged as {precision}"
+                    )
+                    grain = max(grain, tolerance.eps_of(precision))
+                    if tolerance.eps_of(precision) > tolerance.eps_of(judged):
+                        judged = precision
+        return grain, judged
+
+    # Custom rules
+
+    def custom(self, rule: Any) -> Verdicts:
+        """The verdicts about a decorated function, whose body is this call's function."""
+        inputs = self.inputs
+        leaves = jax.tree.leaves(self.output)
+        cells = sum(math.prod(leaf.shape) for leaf in leaves) * sum(
+            np.size(self.sample[v.name]) for v in inputs.differentiated
+        )
+        is_complex = any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves)
+        is_complex |= any(np.iscomplexobj(self.sample[v.name]) for v in inputs.differentiated)
+        scalar = len(leaves) == 1 and leaves[0].shape == () and not is_complex
+        value = self._handed_on(rule)
+        body, decorated = self.f, rule
+        if scalar or is_complex or cells > 1_000_000:
+            self.kind = "gradient"
+            if not scalar:
+                self.notes.append("checked along one random cotangent of the output")
+                body, decorated = (_weighted(g, self.seed) for g in (self.f, rule))
+
+            def derivative(*operands: Any) -> Any:
+                return jax.tree.map(jnp.conj, jax.grad(decorated, inputs.wrt, allow_int=True)(*operands))
+
+        else:
+            jacobian = jax.jacfwd if isinstance(rule, jax.custom_jvp) else jax.jacrev
+
+            def derivative(*operands: Any) -> Any:
+                return jacobian(lambda *o: ravelled(rule(*o)), inputs.wrt)(*operands)
+
+        self.f = body
+        with self.context():
+            self.output = jax.eval_shape(self._of_leaves(body), self.arrays)
+        inputs = self.inputs = dataclasses.replace(inputs, single=False)
+        with self.context():
+            handed.outline(self._of_leaves(derivative), [self.arrays], "the rule")
+        found = self._verdicts(derivative, self.picks(derivative))
+        return Verdicts([value, *found])
+
+    def _handed_on(self, rule: Any) -> Verdict:
+        """The value that the rule itself computes, against the body's."""
+
+        def closed(**named: Any) -> Any:
+            operands = self.inputs.operands(named)
+            chosen = [operands[p] for p in self.inputs.wrt]
+
+            def of(*new: Any) -> Any:
+                full = list(operands)
+                for position, operand in zip(self.inputs.wrt, new, strict=True):
+                    full[position] = operand
+                return rule(*full)
+
+            if isinstance(rule, jax.custom_jvp):
+                return ravelled(jax.jvp(of, chosen, jax.tree.map(jnp.zeros_like, chosen))[0])
+            return ravelled(jax.vjp(of, *chosen)[0])
+
+        function = self._of_leaves(self.f)
+        owner = self._identity(lambda **named: ravelled(function(named)), self._annotations())
+        claim = build_claim(owner, _named(owner.signature, f"{self.label}_is_handed", closed), "value", (), ("ours",))
+        with self.context():
+            handed.outline(lambda named: closed(**named, **self.counts), [self.arrays], "the rule")
+            precisions = [_precision(v.dtype) for v in jax.tree.leaves(self.output)]
+        grain = max((tolerance.eps_of(p) for p in precisions if p != "float64"), default=0.0)
+        dtype = self.dtype if not grain else max(precisions, key=tolerance.eps_of)
+        if self.inputs.annotated:
+            examination = Examination([claim], Options((dtype,), seed=self.seed, device=self.device), grain=grain)
+        else:
+            options = Options((dtype,), samples=1, shapes=1, seed=self.seed, device=self.device)
+            given = self.inputs.values()
+            examination = AtGiven([claim], options, given, grain, lambda shapes: {})
+        examination.run()
+        verdict = examination.verdict(claim, dtype)
+        again = f"the same call: check_custom_derivative(..., seed={self.seed})"
+        what = f"the value that the rule of {self.label} hands on, against the body's"
+        return dataclasses.replace(verdict, reproducer=again, statement=what)
+
+
+def _weighted(f: Function, seed: int) -> Function:
+    """The real scalar Re <w, f> for a random w of the shape of the output."""
+
+    def scalar(*operands: Any) -> Any:
+        result = ravelled(f(*operands))
+        rng = np.random.default_rng([seed, 2])
+        w = rng.standard_normal(result.shape) + 1j * rng.standard_normal(result.shape)
+        like = w if jnp.iscomplexobj(result) else np.real(w)
+        return jnp.real(jnp.sum(jnp.conj(jnp.asarray(like, result.dtype)) * result))
+
+    return scalar
+
+
+def _what_it_shows(dtype: str) -> list[str]:
+    """An honest word on half precision."""
+    if tolerance.eps_of(dtype) < HALF:
+        return []
+    return [
+        f"{dtype} can show errors above {tolerance.COARSE:.1%} of the scale only; the formula was judged in float64 too"
+    ]
+
+
+def _named(signature: inspect.Signature, name: str, function: Function) -> Function:
+    """A function of keyword operands dressed as the one that an entry would define."""
+
+    def made(**named: Any) -> Any:
+        return function(**named)
+
+    made.__name__ = made.__qualname__ = name
+    made.__doc__ = name
+    made.__signature__ = signature  # type: ignore[attr-defined]
+    return made
+
+
+def _precision(dtype: Any) -> str:
+    """The real precision of a dtype, complex ones among them."""
+    return str(jnp.finfo(dtype).dtype)  # type: ignore[no-untyped-call]
+
+
+def _dtype(dtype: Any) -> str:
+    try:
+        name = str(jnp.dtype(dtype).name)
+    except TypeError:
+        name = ""
+    if name not in tolerance.PRECISIONS:
+        raise UnsupportedDtype(f"dtype must be one of {', '.join(tolerance.PRECISIONS)}; got {dtype!r}")
+    return name
