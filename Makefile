@@ -9,7 +9,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test lint record errata names clean interpreter
+.PHONY: help check test lint record errata mutants names clean interpreter
 
 VENV ?= .venv
 ARGS ?=
@@ -62,6 +62,9 @@ record: $(READY) ## check, and write what was measured to identities/record.json
 
 errata: $(READY) ## search the counterexamples of all refuted claims again, and write docs/errata.md
 	@$(RUN) -m identities errata --update docs/errata.md
+
+mutants: $(READY) ## plant slips in every closed form, and see that the check notices each; writes docs/mutants.md
+	@$(RUN) -W ignore -m trials.mutants $(ARGS)
 
 names: $(READY) ## add new names to tests/names.txt, which keeps names permanent
 	@$(RUN) -c 'import identities, pathlib; names = pathlib.Path("tests/names.txt"); \
