@@ -17,7 +17,7 @@ import pytest
 import identities
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "pitfalls.md"
-JAX = tuple(int(part) for part in jax.__version__.split(".")[:3])
+installed = tuple(int(part) for part in jax.__version__.split(".")[:3])
 C = np.random.default_rng(0).standard_normal((3, 3))
 
 
@@ -83,7 +83,7 @@ def test_jax_is_still_wrong_there_and_the_workaround_is_right(row):
     check, f, workaround, point, since = POINTS[row]
     derivative = jax.grad(workaround) if check is identities.check_gradient else jax.hessian(workaround)
     verdict = check(f, derivative, point)
-    if since is not None and JAX < since:
+    if since is not None and installed < since:
         assert verdict.ok
     elif verdict.ok:
         pytest.fail(f"jax {jax.__version__} is right at this point: move the row {row!r} of docs/pitfalls.md")
