@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
+import identities
 from identities.engine.errors import LawError, NoShape, NotFinite, OperandViolation, ShapeMismatch, UnsupportedDtype
 from identities.engine.identity import identity
 from identities.engine.operands import Count, Invertible, Scalar, Symmetric
@@ -36,7 +37,7 @@ CLAIM, SQUARE = tall.claims["tall_dX"], tall.claims["tall_dX_square"]
 
 def test_the_first_shape_is_distinct_the_second_has_a_one_the_third_is_square():
     for seed in range(50):
-        first, second, third = CLAIM.cases(seed)
+        first, second, third, *_ = CLAIM.cases(seed)
         assert len(set(first.dims.values())) == 3 and min(first.dims.values()) >= 3
         assert sorted(second.dims.values()).count(1) == 1 and len(set(second.dims.values())) == 3
         assert len(set(third.dims.values())) == 1
@@ -59,6 +60,28 @@ def test_the_fourth_shape_turns_the_order_of_the_dims_round():
     for seed in range(20):
         first, _, _, fourth = pair.claims["pair_dA"].cases(seed, 4)
         assert (fourth.kind, fourth.dims) == ("turned", {"m": first.dims["n"], "n": first.dims["m"]})
+
+
+def test_every_value_of_a_static_operand_is_tried_unless_one_is_asked_for():
+    for seed in range(20):
+        assert {case.counts["k"] for case in CLAIM.cases(seed)} == {0, 1, 2, 3}
+        assert len(CLAIM.cases(seed, 1)) == 1
+    assert {case.counts["k"] for case in CLAIM.cases(0, 3, {"k": 2})} == {2}
+
+
+def test_a_formula_that_is_wrong_at_a_single_power_is_caught():
+    @identity("A power")
+    def raised(x: Scalar, k: Count[int, "1..9"]) -> Scalar:
+        "x^k"
+        return x**k
+
+    @raised.gradient("x", "ours")
+    def raised_dx(x, k):
+        "k x^{k-1}"
+        return k * x ** (k - 1) * (1.5 if k == 8 else 1.0)
+
+    verdict = identities.check(raised.claims["raised_dx"])
+    assert not verdict.ok and verdict.dims == {"k": 8}
 
 
 def test_two_seeds_see_different_shapes():

@@ -55,11 +55,6 @@ class Trial:
 
         self.claims = list(claims)
         self.cases = claims[0].cases(0, shapes)
-        # a static integer chooses between branches of a closed form: every value of it is tried
-        for name in claims[0].static:
-            word, first = claims[0].operands[name].word, self.cases[0]
-            for value in range(word.low, word.high + 1):
-                self.cases.append(dataclasses.replace(first, counts=first.counts | {name: value}))
         self.mutants = [(claim, mutant) for claim in claims for mutant in mutants(claim)]
         self.fates = [Fate(c.chapter, c.name, m.operator, m.edit) for c, m in self.mutants]
         self.functions = [self._function(c, m) for c, m in self.mutants]

@@ -195,9 +195,14 @@ class Claim:
     def draw(self, case: shapes.Case, seed: int) -> dict[str, Any]:
         """Operands and tangents in float64 (complex128) at the dims of a case."""
         values = shapes.draw_operands(self.operands, case, seed)
-        for name, tangent in zip(self.wrt, self.tangents, strict=False):
-            values[tangent] = direction(self.operands[name].word, shapes.stream(tangent, seed), values[name])
-        return values
+        return values | self.draw_tangents(values, seed)
+
+    def draw_tangents(self, values: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """The tangents "dX" of a differential at drawn operands; nothing for the other kinds."""
+        return {
+            tangent: direction(self.operands[name].word, shapes.stream(tangent, seed), values[name])
+            for name, tangent in zip(self.wrt, self.tangents, strict=False)
+        }
 
     @staticmethod
     def rounded(values: Mapping[str, Any], dtype: Any) -> dict[str, Any]:

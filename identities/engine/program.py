@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from identities.engine.identity import Claim
-from identities.engine.shapes import Case
+from identities.engine.shapes import Case, draw_operands
 
 Values = dict[str, Any]
 
@@ -103,9 +103,9 @@ class Program:
             self._compiled = lowered.compile(compiler_options=options)
 
     def _draw(self, case: Case, seed: int) -> Values:
-        values: Values = {}
+        values = draw_operands(self.claims[0].operands, case, seed)
         for claim in self.claims:
-            values |= claim.draw(case, seed)
+            values |= claim.draw_tangents(values, seed)
         return values
 
     def draws(self, seed: int) -> list[Values]:

@@ -165,7 +165,7 @@ class Case:
 
     dims: Dims
     counts: Dims
-    kind: str  # "distinct", "one", "square", "turned", "more" or "asked"
+    kind: str  # "distinct", "one", "square", "turned", "more", "count" or "asked"
 
     def __str__(self) -> str:
         return ", ".join(f"{k}={v}" for k, v in {**self.dims, **self.counts}.items()) or "fixed shape"
@@ -185,8 +185,10 @@ def cases(
     The first has all dims distinct (as far as `where` allows); the second has a single 1, put
     where it turns round the order of the first's dims, and the others distinct; the third is
     square where that is admissible; the fourth is the first with the order of its dims turned
-    round, tall for wide.  Further ones are free.  `asked` fixes dims or counts by name;
-    names that the entry lacks are ignored.  Raises NoShape where nothing satisfies `where`.
+    round, tall for wide.  Further ones are free.  From three on, cases are added until every value
+    of a static operand has been tried, since each may take another branch of a closed form.
+    `asked` fixes dims or counts by name; names that the entry lacks are ignored.
+    Raises NoShape where nothing satisfies `where`.
     """
     rng = stream(name, seed)
     letters = letters_of(operands)
@@ -204,6 +206,13 @@ def cases(
     def counts(low: int) -> Dims:
         drawn = {k: int(rng.integers(min(max(r.low, low), r.high), r.high + 1)) for k, r in ranges.items()}
         return drawn | {k: asked[k] for k in drawn if k in asked}
+
+    def every_count(found: list[Case]) -> list[Case]:
+        for k, r in ranges.items() if number >= 3 else ():
+            for value in range(r.low, r.high + 1) if k not in asked else ():
+                if all(case.counts[k] != value for case in found):
+                    found.append(Case(found[0].dims, found[0].counts | {k: value}, "count"))
+        return found
 
     def first(candidates: Iterator[tuple[int, ...]]) -> Dims | None:
         for sizes in candidates:
@@ -225,7 +234,7 @@ def cases(
     if not free:
         if not admissible(fixed):
             raise NoShape(f"{name}: the dims {asked or {}} do not satisfy its condition {where}")
-        return [Case(dict(fixed), counts(2), "asked" if asked else "distinct")]
+        return every_count([Case(dict(fixed), counts(2), "asked" if asked else "distinct")])
 
     base = first(distinct()) or first(anything())
     if base is None:
@@ -263,7 +272,7 @@ def cases(
             kind, dims = "more", next((d for d in (first(distinct()) for _ in range(20)) if new(d)), None)
         if dims is not None:
             found.append(Case(dims, counts(low), kind))
-    return found[:number]
+    return every_count(found[:number])
 
 
 def draw_operands(operands: Mapping[str, Operand], case: Case, seed: int) -> dict[str, Any]:

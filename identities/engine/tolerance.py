@@ -25,6 +25,7 @@ float32 an entry is found if it is off by about 1e-4 of the largest one).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,17 +58,33 @@ def size(array: Any) -> float:
     return float(np.max(np.abs(array), initial=0.0))
 
 
-def function_scale(claim: Claim, value: np.ndarray, operands: Mapping[str, Any]) -> float:
-    """The second term of the scale: |f| / |operand|, or what corresponds to it; 0 for an equality of values."""
+def batch_sizes(array: Any) -> Any:
+    """`size` of each array of a stack: the leading axis counts them."""
+    stack = np.abs(np.asarray(array))
+    return np.max(stack.reshape(len(stack), -1), axis=1, initial=0.0)
+
+
+def function_scale(
+    claim: Claim, value: Any, operands: Mapping[str, Any], size: Callable[[Any], Any] = size
+) -> float | Any:
+    """The second term of the scale: |f| / |operand|, or what corresponds to it; 0 for an equality of values.
+
+    With `size=batch_sizes`, for a stack of draws at once.
+    """
+
+    def or_one(name: str) -> Any:
+        found = size(operands[name])
+        return found + (found == 0)
+
     f = size(value)
     if claim.kind == "value":
-        return 0.0
+        return 0.0 * f
     if claim.kind == "hessian":
-        return f / ((size(operands[claim.wrt[0]]) or 1.0) * (size(operands[claim.wrt[-1]]) or 1.0))
-    ratios = [1.0 / (size(operands[name]) or 1.0) for name in claim.wrt]
+        return f / (or_one(claim.wrt[0]) * or_one(claim.wrt[-1]))
+    ratios = [1.0 / or_one(name) for name in claim.wrt]
     if claim.kind == "differential":
         ratios = [r * size(operands[f"d{name}"]) for r, name in zip(ratios, claim.wrt, strict=True)]
-    return f * max(ratios)
+    return f * functools.reduce(np.maximum, ratios)
 
 
 def visibly_different(closed: np.ndarray, reference: np.ndarray) -> bool:
