@@ -362,7 +362,7 @@ def _adjoints(c, W):
     n = c.shape[0]
     W = jnp.tril(W, -1)
     x = _nodes(c, W)
-    slope = 1 - jnp.tanh(W @ x) ** 2
+    slope = 1 / jnp.cosh(W @ x) ** 2  # 1 - tanh^2 would lose the digits of a saturated node
     last = jnp.zeros_like(c).at[n - 1].set(1)
     return x, slope, jax.lax.fori_loop(1, n + 1, lambda k, g: g + g[n - k] * slope[n - k] * W[n - k], last)
 
@@ -386,7 +386,7 @@ def graph_last_dc_solved(c, W):
     r"(I - J)^{-\top} e_n, \quad J_{ij} = \tanh'_i\,W_{ij} \text{ for } j < i, \text{ and 0 elsewhere}"
     n = c.shape[0]
     W = jnp.tril(W, -1)
-    slope = 1 - jnp.tanh(W @ _nodes(c, W)) ** 2
+    slope = 1 / jnp.cosh(W @ _nodes(c, W)) ** 2
     last = jnp.zeros_like(c).at[n - 1].set(1)
     return jax.scipy.linalg.solve_triangular(-slope[:, None] * W, last, trans=1, lower=True, unit_diagonal=True)
 

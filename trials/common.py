@@ -64,3 +64,25 @@ def read_json(path: pathlib.Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"{path.name} is not there yet; `make {path.stem}` measures it")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def figure(width: float = 7.5, height: float = 4.2) -> tuple[Any, Any]:
+    """A matplotlib figure with one plot, without a display."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # the same numbers give the same file, and text stays text
+    matplotlib.rcParams.update({"svg.hashsalt": "identities", "svg.fonttype": "none", "axes.spines.top": False})
+    matplotlib.rcParams.update({"axes.spines.right": False, "font.size": 10, "axes.grid": True, "grid.alpha": 0.25})
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Any, path: pathlib.Path) -> None:
+    """Write a plot as SVG on white, so that it reads on a dark page too."""
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="svg", metadata={"Date": None}, facecolor="white")
+    plt.close(figure)

@@ -128,16 +128,16 @@ class Trial:
         for seed in range(draws):
             operands = self.draw(case, seed)
             row = jax.device_get(compiled(operands))
-            moved: list[Any] = []
+            moved: dict[float, list[Any]] = {}
 
-            def more(name: str, reference: np.ndarray, operands: Any = operands, moved: list[Any] = moved) -> float:
-                if not moved:
+            def more(name: str, reference: np.ndarray, by: float, operands: Any = operands, moved: Any = moved) -> float:
+                if by not in moved:
                     rng = stream("perturbation", 0)
-                    moved.extend(
-                        jax.device_get(compiled(tolerance.perturbed(operands, rng)))
+                    moved[by] = [
+                        jax.device_get(compiled(tolerance.perturbed(operands, rng, by)))
                         for _ in range(tolerance.PERTURBATIONS)
-                    )
-                return tolerance.sensitivity(reference, [np.asarray(m[name]) for m in moved])
+                    ]
+                return tolerance.sensitivity(reference, [np.asarray(m[name]) for m in moved[by]], by)
 
             for i in open_ones:
                 claim, got = self.mutants[i][0], np.asarray(row[f"mutant {i}"])
@@ -155,7 +155,7 @@ class Trial:
                         reference,
                         eps,
                         f_scale,
-                        lambda n=claim.name, r=reference: more(n, r),  # type: ignore[misc]
+                        lambda by, n=claim.name, r=reference: more(n, r, by),  # type: ignore[misc]
                     )
                     if found > limit * claim.slack:
                         self.fates[i].fate, self.fates[i].why = "value", str(case)
@@ -287,8 +287,8 @@ def try_chapter(chapter: str | None, only: str | None, part: int, parts: int, li
     return found
 
 
-def run(only: str | None, chapter: str | None, processes: int) -> dict[str, Any]:
-    """Try all mutants, in several processes, chapter by chapter."""
+def run(only: str | None, chapter: str | None, processes: int) -> tuple[dict[str, Any], list[Fate]]:
+    """Try all mutants, in several processes, chapter by chapter: the result to keep, and every fate."""
     import rich.progress
 
     import identities
@@ -318,27 +318,39 @@ def run(only: str | None, chapter: str | None, processes: int) -> dict[str, Any]
         "seconds": round(time.perf_counter() - started, 1),
         "draws": DRAWS,
         "many": MANY,
-        "fates": [dataclasses.asdict(f) for f in fates],
-    }
+        "mutants": len(fates),
+        "operator": count(fates, "operator"),
+        "chapter": count(fates, "chapter"),
+        # what was killed is counted only: `--list` names each, and a run makes the same ones again
+        "unkilled": [dataclasses.asdict(f) for f in fates if f.fate in ("rule", "reason", "survived")],
+    }, fates
 
 
-def count(fates: Iterable[dict[str, str]], by: str) -> dict[str, collections.Counter[str]]:
+def count(fates: Iterable[Fate], by: str) -> dict[str, dict[str, int]]:
+    """How many mutants met each fate, by slip or by chapter."""
     table: dict[str, collections.Counter[str]] = {}
     for fate in fates:
-        table.setdefault(fate[by], collections.Counter())[fate["fate"]] += 1
-    return table
+        table.setdefault(getattr(fate, by), collections.Counter())[fate.fate] += 1
+    return {name: {fate: row[fate] for fate in FATES if row[fate]} for name, row in table.items()}
+
+
+def totals(result: dict[str, Any]) -> collections.Counter[str]:
+    """How many mutants met each fate."""
+    total: collections.Counter[str] = collections.Counter()
+    for row in result["chapter"].values():
+        total.update(row)
+    return total
 
 
 def page(result: dict[str, Any]) -> str:
     """The page that tells what a run found."""
-    fates = result["fates"]
-    total = collections.Counter(f["fate"] for f in fates)
+    unkilled, total = result["unkilled"], totals(result)
     raised = total["raised"] + total["shape"]
     equivalent = total["rule"] + total["reason"]
     lines = [
         "# Mutants: what the check notices",
         "",
-        f"{len(fates)} slips were planted in the closed forms of the book, one at a time: a transpose added or",
+        f"{result['mutants']} slips were planted in the closed forms of the book, one at a time: a transpose added or",
         "dropped, factors swapped, a sign, a coefficient, a term, a product for a solve, one operand for another, an",
         "index, a bound.",
         f"The check killed {total['value']} of them by value; {raised} raised or returned another shape, and",
@@ -357,17 +369,19 @@ def page(result: dict[str, Any]) -> str:
             f"| {by} | mutants | value | not finite | shape | raised | equivalent | survived |",
         ]
         lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
-        for name, row in count(fates, by).items():
+        for name, counts in result[by].items():
+            row = collections.Counter(counts)
             cells = [row["value"], row["not finite"], row["shape"], row["raised"], row["rule"] + row["reason"]]
             lines.append(f"| {name} | {sum(row.values())} | " + " | ".join(map(str, [*cells, row["survived"]])) + " |")
         lines.append("")
-    rules = collections.Counter(f["why"] for f in fates if f["fate"] == "rule")
+    rules = collections.Counter(f["why"] for f in unkilled if f["fate"] == "rule")
     lines += ["## Equivalent mutants", "", "By a named rule, measured on the edited expression at every shape:", ""]
     lines += [f"- {rule}: {number}" for rule, number in rules.most_common()]
     lines += ["", f"By a reason, and agreement at three shapes and {result['many']} draws of each:", ""]
-    lines += [f"- `{f['claim']}`, {f['edit']}: {f['why']}" for f in fates if f["fate"] == "reason"] or ["- none"]
+    lines += [f"- `{f['claim']}`, {f['edit']}: {f['why']}" for f in unkilled if f["fate"] == "reason"] or ["- none"]
     if total["survived"]:
-        lines += ["", "## Survivors", "", *(f"- `{f['claim']}`, {f['edit']}" for f in fates if f["fate"] == "survived")]
+        survivors = [f"- `{f['claim']}`, {f['edit']}" for f in unkilled if f["fate"] == "survived"]
+        lines += ["", "## Survivors", "", *survivors]
     return "\n".join(lines) + "\n"
 
 
@@ -381,16 +395,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     where = RESULTS / "mutants.json"
     try:
-        result = read_json(where) if options.page else run(options.only, options.chapter, options.processes)
+        result, fates = (
+            (read_json(where), []) if options.page else run(options.only, options.chapter, options.processes)
+        )
     except (ValueError, FileNotFoundError) as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2
-    total = collections.Counter(f["fate"] for f in result["fates"])
-    for fate in result["fates"]:
-        if options.list or fate["fate"] == "survived":
-            print(f"{fate['fate']:<10} {fate['claim']}: {fate['edit']}" + (f"  [{fate['why']}]" if fate["why"] else ""))
+    total = totals(result)
+    for fate in fates:
+        if options.list or fate.fate == "survived":
+            print(f"{fate.fate:<10} {fate.claim}: {fate.edit}" + (f"  [{fate.why}]" if fate.why else ""))
     counts = ", ".join(f"{total[fate]} {fate}" for fate in FATES)
-    print(f"{len(result['fates'])} mutants: {counts} ({result['seconds']:.0f} s)")
+    print(f"{result['mutants']} mutants: {counts} ({result['seconds']:.0f} s)")
     whole = not (options.only or options.chapter)
     if whole:
         write_json(where, result)

@@ -159,15 +159,17 @@ class Examination:
 
     def _compare(self, dtype: np.dtype[Any], operands: list[Values], rows: list[Row], seed: int) -> None:
         eps, limit = tolerance.eps_of(dtype), tolerance.limit_of(dtype)
-        moved: list[list[Row]] = []
+        moved: dict[float, list[list[Row]]] = {}
 
-        def more(case: int, name: str, reference: np.ndarray) -> float:
-            if not moved:
+        def more(case: int, name: str, reference: np.ndarray, by: float) -> float:
+            if by not in moved:
                 rng = stream("perturbation", seed)
-                for _ in range(tolerance.PERTURBATIONS):
-                    moved.append(self.program.run([tolerance.perturbed(v, rng) for v in operands]))
-            others = [r[case].answers[name].reference for r in moved]
-            return tolerance.sensitivity(reference, [o for o in others if o is not None])
+                moved[by] = [
+                    self.program.run([tolerance.perturbed(v, rng, by) for v in operands])
+                    for _ in range(tolerance.PERTURBATIONS)
+                ]
+            others = [r[case].answers[name].reference for r in moved[by]]
+            return tolerance.sensitivity(reference, [o for o in others if o is not None], by)
 
         for case, row in enumerate(rows):
             for claim in self.claims:
@@ -190,7 +192,7 @@ class Examination:
                     reference,
                     eps,
                     f_scale,
-                    lambda c=case, n=claim.name, r=reference: more(c, n, r),  # type: ignore[misc]
+                    lambda by, c=case, n=claim.name, r=reference: more(c, n, r, by),  # type: ignore[misc]
                 )
                 same = closed.shape == reference.shape and closed.size > 0
                 seen.see(residual, seed, index, closed[index] if same else None, reference[index] if same else None)

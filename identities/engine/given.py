@@ -107,8 +107,13 @@ class AtGiven(Examination):
         agrees = said.first(said.closed, True)
         if self.kinks.get(claim.name):
             return "the function has a kink here: one-sided differences disagree, and it has no derivative", testimony
-        if problem and problem.startswith("autodiff is not finite") and agrees is not None:
+        against = said.first(said.closed, False)
+        if problem and problem.startswith("autodiff is not finite") and (agrees or against):
             problem = "autodiff is wrong here: it is not finite, and differences agree with the closed form"
+            if against is not None:
+                problem = "autodiff is not finite here, and differences contradict the closed form"
+        elif problem and agrees is not None and said.first(said.reference, False):
+            problem = "autodiff is wrong here: differences agree with the closed form and contradict autodiff"
         if problem and problem.startswith("the differences resolve no draw") and (self.grain > 1e-4 or self.alone):
             problem = None  # a function that stays in half precision: the verdict's note says so
         return problem, testimony or agrees
@@ -121,6 +126,8 @@ class AtGiven(Examination):
             return "not finite: the function is undefined at these operands"
         if "is not finite" in seen.problem and said.first(said.closed, True):
             return "the formula is right by differences; autodiff gives NaN or infinity at these operands"
+        if "autodiff is not finite" in seen.problem and said.first(said.closed, False):
+            return "the formula is wrong by differences; autodiff gives NaN or infinity at these operands"
         if said.first(said.closed, True) and said.first(said.reference, False):
             return "the formula is right by differences; autodiff is wrong at these operands"
         return super()._diagnose(claim, dtype, at, wrong)

@@ -9,10 +9,14 @@ where `scale` is the largest of
     max |R|;
     |f| / |operand| (a derivative of a function of size |f| cannot be resolved below eps of that);
     twice the rms change of R under a few Gaussian relative perturbations of size d = 2^-24 of all
-    operands, divided by d: the change that rounding the operands alone would cause.
+    operands, divided by d: the change that rounding the operands alone would cause;
+    the same with d = 2^-52, where the rounding of R's own evaluation shows.
 
-The third term keeps a result that crosses zero, or a saturated network, from alarming; it is
-measured only where the first two leave more than 32 eps (it could only make the residual smaller).
+The third term keeps a result that crosses zero, or a saturated network, from alarming; the fourth
+a reference whose digits are lost inside (the square of a sum that cancels, written as a sum of
+products; 1 - tanh^2 where tanh is nearly 1).  It knows nothing of C: a closed form that loses digits
+which the reference keeps does alarm.  Each is measured only where the terms before leave more than
+32 eps (it could only make the residual smaller).
 The second lets a true zero be computed with rounding; a large constant in f could hide a wrong
 gradient behind it, so a user's own function is also asked whether it does (`lost`).
 
@@ -39,7 +43,7 @@ COARSE = 0.125  # in half precision 1000 eps would be everything: agreement is w
 PRECISIONS = ("float64", "float32", "float16", "bfloat16")
 MEASURED_ABOVE = 32.0  # eps
 DIFFERS = 1e-3  # a print is refuted by value only if it is off by this much of the largest entry
-PERTURBATION = 2.0**-24
+PERTURBATION, ROUNDING = 2.0**-24, 2.0**-52
 PERTURBATIONS = 4
 
 
@@ -100,26 +104,27 @@ def lost(closed: np.ndarray, reference: np.ndarray, f_scale: float) -> bool:
     return size(reference) > noise and visibly_different(closed, reference)
 
 
-def perturbed(operands: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """The operands, each entry moved by a Gaussian relative amount of size 2^-24."""
+def perturbed(operands: Mapping[str, Any], rng: np.random.Generator, by: float = PERTURBATION) -> dict[str, Any]:
+    """The operands, each entry moved by a Gaussian relative amount of size `by`."""
     return {
-        name: value * (1 + PERTURBATION * rng.standard_normal(np.shape(value))) if not isinstance(value, int) else value
+        name: value * (1 + by * rng.standard_normal(np.shape(value))) if not isinstance(value, int) else value
         for name, value in operands.items()
     }
 
 
-def sensitivity(reference: np.ndarray, changed: Sequence[np.ndarray]) -> float:
-    """The third term: twice the rms change of the reference, over the size of the perturbation."""
+def sensitivity(reference: np.ndarray, changed: Sequence[np.ndarray], by: float = PERTURBATION) -> float:
+    """The third term, or the fourth: twice the rms change of the reference, over the size of the perturbation."""
     changes = [size(other - reference) for other in changed]
-    return 2.0 * float(np.sqrt(np.mean(np.square(changes)))) / PERTURBATION
+    return 2.0 * float(np.sqrt(np.mean(np.square(changes)))) / by
 
 
 def residual(
-    closed: np.ndarray, reference: np.ndarray, eps: float, f_scale: float, more: Callable[[], float]
+    closed: np.ndarray, reference: np.ndarray, eps: float, f_scale: float, more: Callable[[float], float]
 ) -> tuple[float, tuple[int, ...]]:
     """The residual in eps and the index of the worst entry; infinite where shapes or NaN differ.
 
-    `f_scale` is the second term; `more` measures the third and is called only where it can matter.
+    `f_scale` is the second term; `more` measures the third and the fourth by the size of the perturbation, and is
+    called only where these can matter.
     """
     if closed.shape != reference.shape:
         return float("inf"), ()
@@ -135,6 +140,7 @@ def residual(
     if worst == 0.0:
         return 0.0, index
     scale = max(size(reference), f_scale)
-    if worst > MEASURED_ABOVE * eps * scale:
-        scale = max(scale, more())
+    for by in (PERTURBATION, ROUNDING):
+        if worst > MEASURED_ABOVE * eps * scale:
+            scale = max(scale, more(by))
     return (worst / scale / eps if scale > 0 else float("inf")), index
