@@ -10,7 +10,7 @@ where `scale` is the largest of
     |f| / |operand| (a derivative of a function of size |f| cannot be resolved below eps of that);
     twice the rms change of R under a few Gaussian relative perturbations of size d = 2^-24 of all
     operands, divided by d: the change that rounding the operands alone would cause;
-    the same with d = 2^-52, where the rounding of R's own evaluation shows.
+    the rms change itself with d = 2^-52, divided by d, where the rounding of R's own evaluation shows.
 
 The third term keeps a result that crosses zero, or a saturated network, from alarming; the fourth
 a reference whose digits are lost inside (the square of a sum that cancels, written as a sum of
@@ -18,7 +18,8 @@ products; 1 - tanh^2 where tanh is nearly 1).  It knows nothing of C: a closed f
 which the reference keeps does alarm.  Each is measured only where the terms before leave more than
 32 eps (it could only make the residual smaller).
 The second lets a true zero be computed with rounding; a large constant in f could hide a wrong
-gradient behind it, so a user's own function is also asked whether it does (`lost`).
+gradient behind it, so that of a user's own function a residual without this term is taken too, and
+an agreement that rests on it is none unless both sides are zero up to rounding (`is_zero`).
 
 A claim holds when the residual is at most 1000 eps times its stated slack (in half precision, where
 that would be everything, an eighth of the scale: 128 eps of float16, 16 of bfloat16); agreement is typically
@@ -98,10 +99,11 @@ def visibly_different(closed: np.ndarray, reference: np.ndarray) -> bool:
     return size(closed - reference) > DIFFERS * max(size(closed), size(reference))
 
 
-def lost(closed: np.ndarray, reference: np.ndarray, f_scale: float) -> bool:
-    """Whether two sides that agree by the scale of f differ in value, while the reference is no rounding of zero."""
-    noise = 32 * float(np.finfo(np.float64).eps) * f_scale
-    return size(reference) > noise and visibly_different(closed, reference)
+def is_zero(side: np.ndarray | None, moved: Sequence[np.ndarray | None]) -> bool:
+    """Whether a side is zero up to rounding: where the operands are rounded otherwise, it changes by all of itself."""
+    if side is None or any(m is None or m.shape != side.shape for m in moved):
+        return False
+    return size(side) <= 32 * max((size(m - side) for m in moved if m is not None), default=0.0)
 
 
 def perturbed(operands: Mapping[str, Any], rng: np.random.Generator, by: float = PERTURBATION) -> dict[str, Any]:
@@ -113,9 +115,11 @@ def perturbed(operands: Mapping[str, Any], rng: np.random.Generator, by: float =
 
 
 def sensitivity(reference: np.ndarray, changed: Sequence[np.ndarray], by: float = PERTURBATION) -> float:
-    """The third term, or the fourth: twice the rms change of the reference, over the size of the perturbation."""
-    changes = [size(other - reference) for other in changed]
-    return 2.0 * float(np.sqrt(np.mean(np.square(changes)))) / by
+    """The third term, twice the rms change of the reference over the size of the perturbation; or the fourth, once."""
+    changes = np.array([size(other - reference) for other in changed])
+    top = float(changes.max(initial=0.0)) or 1.0  # squares of huge changes would overflow
+    times = 2.0 if by == PERTURBATION else 1.0
+    return times * top * float(np.sqrt(np.mean(np.square(changes / top)))) / by
 
 
 def residual(

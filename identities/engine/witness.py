@@ -9,8 +9,7 @@ disagreement estimates the error, about 1e-11 of the scale.  Second derivatives:
 along two directions with h = 3e-3, about 1e-9.  The witness contradicts a claim only beyond ten
 times its own error estimate, and it must resolve 1e-6 of the scale to say anything.
 
-A user's function may need another step (`Probe.stride`), may have a kink at the very point (`kink`),
-and may allow the complex step, whose error is rounding alone (`complex_step`).
+A user's function may need another step (`Probe.stride`): see identities.engine.stepping.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ from identities.engine.shapes import stream
 
 RESOLUTION = 1e-6
 FIRST_STEP, SECOND_STEP = 3e-4, 3e-3
-STRIDES = (1.0, 1 / 16, 16.0, 1 / 256, 256.0)  # multiples of the step that are tried in turn
-COMPLEX_STEP = 1e-30
 
 Values = Mapping[str, Any]
 
@@ -60,7 +57,7 @@ class Testimony:
     method: str = "differences"
 
     def __str__(self) -> str:
-        if not self.resolves:
+        if self.agrees is None:
             return "the differences do not resolve this draw"
         one = self.method != "differences"
         word = ("agrees with" if one else "agree with") if self.agrees else "contradicts" if one else "contradict"
@@ -140,18 +137,24 @@ class Probe:
         moved[v] = moved[v] + point[1] * b * self.other[v]
         return moved
 
-    def differences(self, f: Mapping[tuple[int, int], np.ndarray], grain: float = 0.0) -> Differences:
-        """The derivative along the directions from the function's values at the points, each good to `grain`."""
+    def differences(
+        self, f: Mapping[tuple[int, int], np.ndarray], grain: float = 0.0, noise: float = 0.0
+    ) -> Differences:
+        """The derivative along the directions from the function's values at the points.
+
+        Each value is good to `grain` of its size, and to `noise`.
+        """
         fine: Any
         coarse: Any
         (a, b), size = self.steps, max(float(np.abs(v).max(initial=0.0)) for v in f.values())
         eps = max(float(np.finfo(float).eps), grain)
+        dust = max(eps * size, noise, float(np.finfo(float).tiny))
         if self.claim.kind == "hessian":
             near, middle, far = (
                 sum(s * t * f[s * k, t * k] for s in (-1, 1) for t in (-1, 1)) / (4 * k * k * a * b) for k in (1, 2, 4)
             )
             fine, coarse = (4 * near - middle) / 3, (4 * middle - far) / 3
-            rounding, scale = 16 * eps * size / (a * b), size * (SECOND_STEP * min(self.stride, 16.0)) ** 2 / (a * b)
+            rounding, scale = 16 * dust / (a * b), size * (SECOND_STEP * min(self.stride, 16.0)) ** 2 / (a * b)
         else:
 
             def line(p: int, q: int) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +166,7 @@ class Probe:
             if self.claim.wirtinger:
                 turn = 1j if self.claim.wirtinger == "z*" else -1j
                 fine, coarse = ((x + turn * y) / 2 for x, y in zip((fine, coarse), line(0, 1), strict=True))
-            rounding, scale = 4 * eps * size / a, size * FIRST_STEP * self.stride / a
+            rounding, scale = 4 * dust / a, size * FIRST_STEP * self.stride / a
         return Differences(np.asarray(fine), float(np.abs(fine - coarse).max(initial=0.0)) + rounding, scale)
 
 
@@ -192,46 +195,14 @@ def contract(
     return np.asarray(result)
 
 
-def kink(f: Mapping[tuple[int, int], np.ndarray], middle: np.ndarray) -> bool:
-    """Whether the function bends at the very point: f(h) + f(-h) - 2 f(0) shrinks like h there, elsewhere like h^2."""
-    near, far = (np.abs(f[k, 0] + f[-k, 0] - 2 * middle) for k in (1, 2))
-    noise = 1e3 * float(np.finfo(float).eps) * max(float(np.abs(v).max(initial=0.0)) for v in f.values())
-    bends = (near > noise) & (far < 2.5 * near) & (far > 1.5 * near)
-    slopes = np.abs(f[1, 0] - f[-1, 0]) + near
-    return bool(np.any(bends & (near > 1e-2 * slopes)))
-
-
-def complex_step(probe: Probe, function: Any, found: Differences) -> Differences | None:
-    """The derivative as Im f(x + ihd) / h, exact up to rounding; None where f is not analytic (or not shown to be).
-
-    `function` takes complex operands by name.  What it gives must agree with the differences as far as these reach.
-    """
-    if probe.claim.kind not in ("gradient", "jacobian") or probe.claim.wirtinger:
-        return None
-    counts = {name: value for name, value in probe.values.items() if isinstance(value, int)}
-    moved = {name: np.asarray(value) for name, value in probe.values.items() if name not in counts}
-    if any(value.dtype.kind == "c" for value in moved.values()):
-        return None
-    turned = {n: v + 1j * COMPLEX_STEP * probe.along.get(n, np.zeros(v.shape)) for n, v in moved.items()}
-    try:
-        result = np.asarray(function(**turned, **counts))
-    except Exception:  # not every function takes complex operands
-        return None
-    if result.dtype.kind != "c" or result.shape != found.value.shape or not np.all(np.isfinite(result)):
-        return None
-    value = np.imag(result) / COMPLEX_STEP
-    # a part of f that is not analytic (an absolute value, a maximum, a complex conjugate) shows here
-    allowed = max(10 * found.error, 1e-6 * float(np.abs(value).max(initial=0.0)))
-    if not np.all(np.abs(value - found.value) <= allowed) or found.error > 1e-2 * float(np.abs(value).max(initial=0.0)):
-        return None
-    size = float(np.abs(value).max(initial=0.0))
-    return Differences(value, 1e-12 * size, size, "the complex step")
-
-
-def testify(probe: Probe, derivative: np.ndarray, differences: Differences, grain: float = 0.0) -> Testimony:
+def testify(
+    probe: Probe, derivative: np.ndarray, differences: Differences, grain: float = 0.0, by_value: bool = False
+) -> Testimony:
     """Hold one side of a claim against the differences.
 
-    `grain` is the eps of the precision that the function stays in, 0 where it follows its operands.
+    `grain` is the eps of the precision that the function stays in, 0 where it follows its operands.  Where the
+    function is the book's own, the differences resolve what is a millionth of its size; with `by_value`, a thousandth
+    of the derivative itself, which a constant in an unknown function could hide.
     """
     got = contract(probe.claim, derivative, probe.along, probe.other)
     want = differences.value
@@ -243,7 +214,9 @@ def testify(probe: Probe, derivative: np.ndarray, differences: Differences, grai
     at = np.unravel_index(int(np.argmax(gap)), gap.shape)
     scale = max(float(np.abs(want).max()), float(np.abs(got).max()), differences.scale)
     coarse = min(1e3 * grain, 0.125)
-    resolves = bool(differences.error <= max(RESOLUTION, coarse) * scale)
+    resolves = bool(differences.error <= max(1e-3 if by_value else RESOLUTION, coarse) * scale)
     agrees: bool | None = bool(np.all(gap <= max(10 * differences.error, max(1e-9, coarse) * scale)))
+    if not resolves and not (by_value and not agrees):  # far apart is far apart, however coarse the measure
+        agrees = None
     there, expected = float(np.real(got[at])), float(np.real(want[at]))
-    return Testimony(agrees if resolves else None, there, expected, differences.error, resolves, differences.method)
+    return Testimony(agrees, there, expected, differences.error, resolves, differences.method)
