@@ -130,7 +130,9 @@ class Trial:
             row = jax.device_get(compiled(operands))
             moved: dict[float, list[Any]] = {}
 
-            def more(name: str, reference: np.ndarray, by: float, operands: Any = operands, moved: Any = moved) -> float:
+            def more(
+                name: str, reference: np.ndarray, by: float, operands: Any = operands, moved: Any = moved
+            ) -> float:
                 if by not in moved:
                     rng = stream("perturbation", 0)
                     moved[by] = [

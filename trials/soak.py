@@ -571,9 +571,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--journal", type=pathlib.Path, default=JOURNAL)
     options = parser.parse_args(arguments)
     where = RESULTS / "soak.json"
-    plan = Plan(
-        tuple(options.modules), options.only, options.chapter, options.seeds, options.shapes, options.batch
-    )
+    plan = Plan(tuple(options.modules), options.only, options.chapter, options.seeds, options.shapes, options.batch)
     try:
         if not 1 <= plan.batch <= LARGEST_BATCH or min(plan.seeds, plan.shapes, options.processes) < 1:
             raise ValueError(f"--batch must be 1 to {LARGEST_BATCH}; --seeds, --shapes and --processes at least 1")
