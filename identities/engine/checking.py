@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from identities import CHAPTERS
-from identities.engine import tolerance, witness
+from identities.engine import probing, tolerance, witness
 from identities.engine.diagnosis import FITS, Elsewhere, Patient, Sides, diagnose
 from identities.engine.errors import OperandViolation, UnsupportedDtype
 from identities.engine.identity import Claim
@@ -29,6 +29,7 @@ NOT_RESOLVED = "not resolved: the derivative is lost beside the function's size;
 SHARED = (
     "the formula says what autodiff says, and both are wrong: a stop_gradient, a rule of its own or rounding inside f"
 )
+LARGE = 2**18  # entries of an operand whose word is no longer looked at in every draw
 WITNESSED = 2  # draws at which differences are taken, at every shape
 FRESH = 3  # further draws that a diagnosis must explain
 DTYPES = ("float64", "float32")
@@ -39,6 +40,8 @@ class Options:
     """How a check is run: `dims` fixes dims by name, `shapes` and `samples` say how many are tried.
 
     `diagnose=False` leaves out the search for an explanation of what fails (some hundred runs more).
+    `probe` says whether Jacobians and Hessians are checked along random directions (identities.engine.probing); None:
+    those with more than a million entries.
     """
 
     dtypes: tuple[str, ...] = DTYPES
@@ -49,6 +52,7 @@ class Options:
     device: str | None = None
     precision: str = "highest"
     diagnose: bool = True
+    probe: bool | None = None
 
     def __post_init__(self) -> None:
         for dtype in self.dtypes:
@@ -145,7 +149,8 @@ class Examination:
     def _keeps_words(self, drawn: Values) -> None:
         """A sampler that breaks its own word would make every verdict worthless."""
         for name, operand in self.claims[0].operands.items():
-            if is_word(operand.word):
+            # of a large matrix it would cost more than the check itself; the samplers are the same at small ones
+            if is_word(operand.word) and np.size(drawn[name]) <= LARGE:
                 reason = operand.word.violation(drawn[name])
                 if reason:
                     raise OperandViolation(
@@ -295,6 +300,7 @@ class Examination:
         sick = not ok and claim.status == "holds" and self.options.diagnose
         diagnosis = self._diagnose(claim, dtype, at, wrong) if sick else ""
         case, shown, options = self.cases[at], seen[at], self.options
+        told = claim.whole if isinstance(claim, probing.Probed) else claim
         dims = {**case.dims, **case.counts}
         flags = f" --dims {','.join(f'{k}={v}' for k, v in dims.items())}" if dims else ""
         flags += f" --device {options.device}" if options.device else ""
@@ -302,7 +308,7 @@ class Examination:
         return Verdict(
             claim=claim.name,
             status=claim.status,
-            kind=claim.kind,
+            kind=told.kind,
             ok=ok,
             residual=shown.residual if shown.residual >= 0 else float("nan"),
             tolerance=limit,
@@ -323,8 +329,8 @@ class Examination:
             ),
             problem=problem or "",
             seconds=seconds,
-            wrt=claim.wrt,
-            statement=claim.statement,
+            wrt=told.wrt,
+            statement=told.statement,
             notes=self._remarks(claim, dtype) if ok else (),
             reproducer=(
                 f"identities check {_address(claim)}{flags} --seed {shown.seed} --shapes 1 --samples 1 --dtype {dtype}"
@@ -360,6 +366,9 @@ class Examination:
         """What else a verdict must say."""
         small = next((s.small for s in self.seen[claim.name, "float64"] if s.small), "")
         notes = (small,) if small else ()
+        if isinstance(claim, probing.Probed):
+            draws = self.options.samples * len(self.cases)
+            notes = (*notes, probing.remark(claim.whole, self.cases, draws))
         heard = [t for row in self.witnessed[claim.name].closed.values() for t in row]
         if self.strict or claim.kind == "value" or not heard or any(t.agrees is not None for t in heard):
             return notes
@@ -463,10 +472,21 @@ def _address(claim: Claim) -> str:
     return claim.name if module.startswith("identities.") else f"{module}:{claim.name}"
 
 
+def _probed(claims: Sequence[Claim], options: Options) -> list[Claim]:
+    """The claims, those about large derivatives along random directions."""
+
+    def chosen(claim: Claim) -> bool:
+        if claim.kind not in probing.PROBED or claim.structure or options.probe is False:
+            return False
+        return options.probe or probing.is_large(claim, claim.cases(options.seed, options.shapes, options.dims))
+
+    return [probing.probed(c) if chosen(c) else c for c in claims]
+
+
 def examine(claims: Sequence[Claim], options: Options) -> list[Verdict]:
     """Check the claims of one identity and return their verdicts, claim by claim, dtype by dtype."""
     verdicts = {}
-    for group in groups(claims):
+    for group in groups(_probed(claims, options)):
         started = time.perf_counter()
         chapters = {f"identities.{name}" for name in CHAPTERS}  # strict promotion is for the book, never for users
         strict = all(c.function.__module__ in chapters for c in group)
