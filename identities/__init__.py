@@ -8,6 +8,7 @@ misprinted, against JAX's autodiff and against differences.
     identities.check("tr_axb_dX")            check it here and now; a Verdict says what was found
     identities.check_gradient(f, g, x)       check a gradient of your own; also check_jacobian,
                                              check_hessian, check_differential, check_custom_derivative
+    identities.with_closed_form("logdet")    a function that JAX differentiates by its closed forms
 
 The chapters are modules: `from identities.traces import tr_axb, tr_axb_dX`.  Importing any of this
 changes no setting of JAX and compiles nothing.
@@ -39,12 +40,14 @@ CHAPTERS = (
     "tensors",
     "functions",
     "networks",
+    "gaussians",
 )
 
 if TYPE_CHECKING:
     from identities.book import catalogue as catalogue
     from identities.book import check as check
     from identities.book import claim as claim
+    from identities.book import with_closed_form as with_closed_form
     from identities.engine.identity import Claim as Claim
     from identities.engine.identity import Identity as Identity
     from identities.engine.identity import identity as identity
@@ -61,6 +64,7 @@ _HOME = {
     "catalogue": "book",
     "claim": "book",
     "check": "book",
+    "with_closed_form": "book",
     "check_custom_derivative": "engine.pairs",
     "check_differential": "engine.pairs",
     "check_gradient": "engine.pairs",

@@ -17,6 +17,8 @@ from identities.engine.catalogue import Catalogue, claims_of
 from identities.engine.checking import Options, examine
 from identities.engine.errors import NoShape, UnknownName, nearest
 from identities.engine.identity import Claim, Identity
+from identities.engine.inputs import first_line, their_line
+from identities.engine.rules import ClosedForm, with_claims
 from identities.engine.verdict import Verdict, Verdicts
 
 
@@ -78,8 +80,10 @@ def import_entries(name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UnknownName(f"no claim, identity, chapter or module is named {name!r}") from error
         raise  # the module is there, but something that it imports is not
-    except (SyntaxError, TypeError, ValueError) as error:
-        raise ImportError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+    except ImportError:
+        raise
+    except (Exception, SystemExit) as error:  # a module may do anything when it is imported, and may even exit
+        raise ImportError(f"{name} cannot be imported: {first_line(error)}{their_line(error)}") from error
 
 
 def require_dims(claims: Iterable[Claim], dims: Mapping[str, int] | None) -> None:
@@ -119,6 +123,51 @@ def check(
     return Verdicts(verdicts)
 
 
+def with_closed_form(
+    identity: str | Identity[..., Any] | Claim, *, claims: str | Claim | Iterable[str | Claim] | None = None
+) -> ClosedForm:
+    """An identity as a function that JAX differentiates by its closed forms: a `jax.custom_jvp`.
+
+    identity   the identity or its name; or a claim (or its name), which then is among `claims`
+    claims     claims of it, by name, to be used in place of the default: for the derivative by their operands, or for
+               the value.  Where one holds under a condition only, whoever names it vouches for that condition
+
+    By default the value is the claim marked as computed, or else the function as the book writes it, and the
+    derivative by each operand is the first claim that holds for all operands: a gradient, else a differential, else
+    a Jacobian that is not a full array.  By an operand without such a claim it is autodiff of the value.  The
+    function's docstring says which claim is where.  Second derivatives are those of the closed forms.
+
+    Operands may be given by keyword, under grad, jvp, vjp, vmap and jit; shapes are checked, since a batch is for
+    `vmap`.  The same claims give the same function, which is pickled by their names.
+
+    Raises NoClosedForm, a ValueError, where there is no such claim or a named one cannot serve; UnknownName.
+
+        >>> import jax, jax.numpy as jnp, identities
+        >>> f = identities.with_closed_form("logdet")
+        >>> jax.grad(f)(jnp.diag(jnp.array([1.0, 2.0, 4.0]))).diagonal().tolist()
+        [1.0, 0.5, 0.25]
+    """
+    named = [] if claims is None else [claims] if isinstance(claims, str | Claim) else list(claims)
+    found = _entry(identity) if isinstance(identity, str) else identity
+    if isinstance(found, Claim):
+        return with_claims(found.identity, [found, *named])
+    if isinstance(found, Identity):
+        return with_claims(found, named)
+    raise UnknownName(f"{identity!r} is no identity and no claim; pass one, or its name")
+
+
+def _entry(name: str) -> Claim | Identity[..., Any]:
+    """The claim or the identity of this name, "mypackage.formulas:mine" for one of a module.  Raises UnknownName."""
+    module_name, colon, entry_name = name.partition(":")
+    book = Catalogue([import_entries(module_name)]) if colon else catalogue()
+    entry_name = entry_name or name
+    if entry_name in book:
+        return book[entry_name]
+    if entry_name in book.identities:
+        return book.identities[entry_name]
+    raise UnknownName(f"no claim and no identity is named {name!r}{nearest(entry_name, [*book, *book.identities])}")
+
+
 def by_identity(claims: Iterable[Claim]) -> list[list[Claim]]:
     """The claims in the order given, without repeats, those of one identity together."""
     found: dict[int, dict[str, Claim]] = {}
@@ -127,4 +176,4 @@ def by_identity(claims: Iterable[Claim]) -> list[list[Claim]]:
     return [list(group.values()) for group in found.values()]
 
 
-__all__ = ["Verdict", "Verdicts", "by_identity", "catalogue", "chapters", "check", "claim", "find"]
+__all__ = ["Verdict", "Verdicts", "by_identity", "catalogue", "chapters", "check", "claim", "find", "with_closed_form"]

@@ -8,7 +8,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
     )
     started = time.perf_counter()
     verdicts: list[Verdict] = []
-    chapter_of: dict[str, str] = {}
+    rows: dict[str, list[Verdict]] = {}  # by chapter, or by module: two of these may use one name
     console = rich.console.Console(stderr=True)
     columns = (
         rich.progress.TextColumn("{task.description:<18}"),
@@ -142,8 +142,9 @@ def run(options: argparse.Namespace) -> int:
                 chapter = group[0].chapter
                 jax.clear_caches()  # what was traced for one chapter is of no use to the next
             progress.update(task, description=chapter)
-            chapter_of.update((c.name, chapter) for c in group)
-            verdicts += examine(group, how)
+            found_now = examine(group, how)
+            verdicts += found_now
+            rows.setdefault(group[0].function.__module__.removeprefix("identities."), []).extend(found_now)
             progress.advance(task, len(group))
     seconds = time.perf_counter() - started
     found = Verdicts(verdicts)
@@ -154,17 +155,18 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"ok": found.ok, "verdicts": [v.to_json() for v in found]}, indent=1))
     else:
-        report(found, chapter_of, how.dtypes, seconds)
+        report(rows, how.dtypes, seconds)
     return 0 if found.ok else 1
 
 
-def report(found: Any, chapter_of: dict[str, str], dtypes: Sequence[str], seconds: float) -> None:
+def report(rows: Mapping[str, Sequence[Verdict]], dtypes: Sequence[str], seconds: float) -> None:
     """The table by chapter, each failure in full, and the summary line."""
     import jax
     import rich.box
     import rich.console
     import rich.table
 
+    found = [v for mine in rows.values() for v in mine]
     # in a pipe, rich assumes 80 columns and would cut the headings
     console = rich.console.Console(width=None if sys.stdout.isatty() else 110)
     title = f"closed forms against jax {jax.__version__} on {found[0].device}; worst residual of each dtype in its eps"
@@ -172,9 +174,6 @@ def report(found: Any, chapter_of: dict[str, str], dtypes: Sequence[str], second
     table.add_column("chapter", no_wrap=True)
     for heading in ("claims", "held", "refuted", "failed", "shapes", *dtypes, "seconds", "ms/claim"):
         table.add_column(heading, justify="right", no_wrap=True)
-    rows: dict[str, list[Verdict]] = {}
-    for v in found:
-        rows.setdefault(chapter_of[v.claim], []).append(v)
     for chapter, mine in rows.items():
         counts = tally(mine)
         worst = [max((v.residual for v in mine if v.dtype == d and v.status == "holds"), default=0.0) for d in dtypes]
@@ -183,9 +182,9 @@ def report(found: Any, chapter_of: dict[str, str], dtypes: Sequence[str], second
         times = (f"{took:.1f}", f"{1000 * took / counts[0]:.0f}")
         table.add_row(chapter, *map(str, counts), str(shapes), *(f"{w:.3g}" for w in worst), *times)
     console.print(table)
-    for v in found.failures:
+    for v in (v for v in found if not v.ok):
         console.print(f"\n{v}", markup=False, highlight=False, soft_wrap=True)
-    total, held, refuted, failed = tally(found)
+    total, held, refuted, failed = (sum(counts) for counts in zip(*map(tally, rows.values()), strict=True))
     draws = found[0].samples
     print(
         f"{total} claims: {held} held, {refuted} refuted as stated, {failed} failed "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +71,8 @@ class Call:
         self.kind, self.dtype, self.seed, self.device = kind, _dtype(dtype), seed, device
         self.entries, self.within, self.wirtinger = entries, within, wirtinger
         self.label = label or label_of(f, "f")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise TypeError(f"seed must be a whole number of at least 0, got {seed!r}")
         if against not in ("autodiff", "differences"):
             raise TypeError(f"against must be 'autodiff' or 'differences', got {against!r}")
         for structure in (entries, within):
@@ -78,6 +81,8 @@ class Call:
         self.alone = against == "differences"
         self.inputs = handed.read(f, operands, wrt, self.dtype)
         self.notes = list(self.inputs.notes)
+        if entries or within:
+            self._must_be_of_the_space(str(entries or within))
         self.sample = self._sample()
         self.counts = {n: v for n, v in self.sample.items() if isinstance(v, int)}
         self.arrays = {n: v for n, v in self.sample.items() if n not in self.counts}
@@ -99,6 +104,9 @@ class Call:
         claim = build_claim(
             owner, _named(owner.signature, f"{self.label}_is_drawn", lambda **n: 0.0), "value", (), ("ours",)
         )
+        dims = claim.cases(self.seed, 1)[0].dims
+        sizes = [math.prod(o.shape(dims)) for o in claim.operands.values() if not o.static]
+        handed.must_fit("the operands", sizes, "check a smaller case")  # before anything is drawn
         return claim.sample(self.seed)
 
     def _annotations(self) -> dict[str, Any]:
@@ -140,6 +148,15 @@ class Call:
         return handed.through_numpy(function, arguments, first)
 
     # What does not fit
+
+    def _must_be_of_the_space(self, structure: str) -> None:
+        """Raise TypeError unless the operands differentiated by are real square matrices."""
+        for leaf in self.inputs.differentiated:
+            dims = str(leaf.value.dim_str).split() if leaf.annotated else list(leaf.value.shape)
+            if len(dims) != 2 or dims[0] != dims[1] or (not leaf.annotated and np.iscomplexobj(leaf.value)):
+                raise TypeError(
+                    f"a derivative in {structure} matrices is by a real square matrix; operand {leaf.label} is none"
+                )
 
     def scalar(self) -> None:
         """Raise ValueError unless the function returns one real scalar."""
@@ -193,7 +210,7 @@ class Call:
             for i, first in enumerate(mine):
                 for j, second in enumerate(mine if self.kind == "hessian" else mine[:1]):
                     names = [first.name] if self.kind != "hessian" or i == j else [first.name, second.name]
-                    at = i * len(mine) + j if self.kind == "hessian" else i
+                    at = i * len(mine) + j if self.kind == "hessian" else inputs.places(position)[i]
 
                     def leaf(result: Any, part: Picked = part, at: int = at, like: Any = kept) -> Any:
                         return jax.tree.leaves(part(result), is_leaf=lambda v: hasattr(v, "todense"))[at]
@@ -300,7 +317,7 @@ class Call:
             function = self._of_leaves(self.f)
             if self.kind != "differential":
                 derivative = self._callable(derivative, f"the {self.kind}")
-            grain, dtype = self._stays(derivative, picks)
+            grain, stays, dtype = self._stays(derivative)
 
         def single(**named: Any) -> Any:
             return ravelled(function(named))
@@ -315,16 +332,18 @@ class Call:
         self._must_differentiate(claims)
         examination: Examination
         if self.inputs.annotated:
-            examination = Examination(claims, Options((dtype,), seed=self.seed, device=self.device), grain=grain)
+            options = Options((dtype,), seed=self.seed, device=self.device)
+            examination = Examination(claims, options, grain=grain, stays=stays)
         else:
             options = Options((dtype,), samples=1, shapes=1, seed=self.seed, device=self.device)
-            examination = AtGiven(claims, options, self.inputs.values(), grain, make)
+            examination = AtGiven(claims, options, self.inputs.values(), grain, make, stays)
         examination.run()
         return [self._finished(examination, claim, dtype) for claim in claims]
 
     def _finished(self, examination: Examination, claim: Claim, dtype: str) -> Verdict:
         verdict = examination.verdict(claim, dtype)
-        notes = [*self.notes, *_what_it_shows(dtype)]
+        too = not (examination.grain or examination.stays)
+        notes = [*verdict.notes, *self.notes, *_what_it_shows(dtype, too)]
         if isinstance(examination, AtGiven):
             if verdict.ok:
                 verdict = dataclasses.replace(verdict, diagnosis=examination.here_only(claim))
@@ -355,8 +374,9 @@ class Call:
                     f"{handed.first_line(error)}; pass against='differences' to hold it against differences alone"
                 ) from error
 
-    def _stays(self, derivative: Function, picks: Sequence[tuple[Any, Picked]]) -> tuple[float, str]:
-        """The eps of the precision that a side stays in for float64 operands (0: none), and the precision to judge."""
+    def _stays(self, derivative: Function) -> tuple[float, float, str]:
+        """The eps of the precisions that function and derivative stay in for float64 operands (0: none of their own),
+        and the precision to judge."""
         sides = {"function": [leaf.dtype for leaf in jax.tree.leaves(self.output)], self.kind: []}
         if self.kind != "differential":
             try:
@@ -364,7 +384,7 @@ class Call:
                 sides[self.kind] = [leaf.dtype for leaf in jax.tree.leaves(out) if leaf.ndim or leaf.size != 1]
             except Exception:  # the verdict says what is wrong with it
                 sides[self.kind] = []
-        grain, judged = 0.0, self.dtype
+        grains, judged = dict.fromkeys(sides, 0.0), self.dtype
         for side, dtypes in sides.items():
             for dtype in dtypes:
                 if not jnp.issubdtype(dtype, jnp.inexact):
@@ -374,10 +394,10 @@ class Call:
                     self.notes.append(
                         f"the {side} stays {precision} for float64 operands, and is judged as {precision}"
                     )
-                    grain = max(grain, tolerance.eps_of(precision))
+                    grains[side] = max(grains[side], tolerance.eps_of(precision))
                     if tolerance.eps_of(precision) > tolerance.eps_of(judged):
                         judged = precision
-        return grain, judged
+        return grains["function"], grains[self.kind], judged
 
     # Custom rules
 
@@ -393,6 +413,8 @@ class Call:
         scalar = len(leaves) == 1 and leaves[0].shape == () and not is_complex
         value = self._handed_on(rule)
         body, decorated = self.f, rule
+        linear = self._is_linear(rule)
+        forward = isinstance(rule, jax.custom_jvp)
         if scalar or is_complex or cells > 1_000_000:
             self.kind = "gradient"
             if not scalar:
@@ -400,10 +422,12 @@ class Call:
                 body, decorated = (_weighted(g, self.seed) for g in (self.f, rule))
 
             def derivative(*operands: Any) -> Any:
+                if forward and not linear and not is_complex:  # reverse mode would refuse it
+                    return jax.jacfwd(decorated, inputs.wrt)(*operands)
                 return jax.tree.map(jnp.conj, jax.grad(decorated, inputs.wrt, allow_int=True)(*operands))
 
         else:
-            jacobian = jax.jacfwd if isinstance(rule, jax.custom_jvp) else jax.jacrev
+            jacobian = jax.jacfwd if forward else jax.jacrev
 
             def derivative(*operands: Any) -> Any:
                 return jacobian(lambda *o: ravelled(rule(*o)), inputs.wrt)(*operands)
@@ -415,7 +439,64 @@ class Call:
         with self.context():
             handed.outline(self._of_leaves(derivative), [self.arrays], "the rule")
         found = self._verdicts(derivative, self.picks(derivative))
+        if not linear:
+            what = "tangent" if forward else "cotangent"
+            bent = f"the rule is not linear in the {what}: it forgets or distorts what it is handed"
+            found = [dataclasses.replace(v, ok=False, problem=bent, diagnosis=bent) for v in found]
         return Verdicts([value, *found])
+
+    def _is_linear(self, rule: Any) -> bool:
+        """Whether the rule takes a combination of tangents (cotangents) to that of what it makes of each.
+
+        The derivatives are taken along units and along ones, which a rule that forgets its cotangent survives.
+        """
+        rng = np.random.default_rng([self.seed, 3])
+        operands = self.inputs.operands(self.sample)
+        chosen = [operands[p] for p in self.inputs.wrt]
+
+        def of(*new: Any) -> Any:
+            full = list(operands)
+            for position, operand in zip(self.inputs.wrt, new, strict=True):
+                full[position] = operand
+            return rule(*full)
+
+        def like(leaf: Any) -> Any:
+            leaf = jnp.asarray(leaf)
+            if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+                return np.zeros(leaf.shape, jax.dtypes.float0)
+            drawn = rng.standard_normal(leaf.shape)
+            if jnp.iscomplexobj(leaf):
+                drawn = drawn + 1j * rng.standard_normal(leaf.shape)
+            return jnp.asarray(drawn, leaf.dtype)
+
+        def combined(a: float, u: Any, b: float, v: Any) -> Any:
+            def one(x: Any, y: Any) -> Any:
+                return x if np.asarray(x).dtype == jax.dtypes.float0 else jnp.asarray(a * x + b * y, x.dtype)
+
+            return jax.tree.map(one, u, v)
+
+        try:
+            with self.context():
+                if isinstance(rule, jax.custom_jvp):
+                    push = functools.partial(jax.jvp, of, chosen)
+                    u, v = (jax.tree.map(like, chosen) for _ in range(2))
+                    sides = [push(list(t))[1] for t in (u, v, combined(-2.7, u, 0.31, v))]
+                else:
+                    value, pull = jax.vjp(of, *chosen)
+                    u, v = (jax.tree.map(like, value) for _ in range(2))
+                    sides = [pull(t) for t in (u, v, combined(-2.7, u, 0.31, v))]
+                wanted, got = (jax.tree.leaves(s) for s in (combined(-2.7, sides[0], 0.31, sides[1]), sides[2]))
+        except Exception:  # what cannot be run is found, and named, where the derivative is taken
+            return True
+        for want, have in zip(wanted, got, strict=True):
+            if np.asarray(want).dtype == jax.dtypes.float0:
+                continue
+            eps = tolerance.eps_of(_precision(have.dtype))
+            want, have = np.asarray(want, complex), np.asarray(have, complex)
+            top = max(tolerance.size(want), tolerance.size(have))
+            if np.all(np.isfinite(want)) and not tolerance.size(want - have) <= max(1e-6, 64 * eps) * top:
+                return False
+        return True
 
     def _handed_on(self, rule: Any) -> Verdict:
         """The value that the rule itself computes, against the body's."""
@@ -468,13 +549,12 @@ def _weighted(f: Function, seed: int) -> Function:
     return scalar
 
 
-def _what_it_shows(dtype: str) -> list[str]:
+def _what_it_shows(dtype: str, in_float64_too: bool) -> list[str]:
     """An honest word on half precision."""
     if tolerance.eps_of(dtype) < HALF:
         return []
-    return [
-        f"{dtype} can show errors above {tolerance.COARSE:.1%} of the scale only; the formula was judged in float64 too"
-    ]
+    judged = "the formula was judged in float64 too" if in_float64_too else "nothing was judged in a finer precision"
+    return [f"{dtype} can show errors above {tolerance.COARSE:.1%} of the scale only; {judged}"]
 
 
 def _named(signature: inspect.Signature, name: str, function: Function) -> Function:

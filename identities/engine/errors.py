@@ -53,6 +53,10 @@ class NoEvidence(IdentitiesError, ValueError):
     """There is nothing that a check could look at."""
 
 
+class NoClosedForm(IdentitiesError, ValueError):
+    """No claim of an identity can serve as its derivative, or not the one that was named."""
+
+
 class TooLarge(IdentitiesError, ValueError):
     """A derivative would not fit into memory."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import linecache
+import os
 import pathlib
 import re
 import sysconfig
@@ -87,6 +88,10 @@ class Inputs:
             built.append(leaves[0] if tree is None else jax.tree.unflatten(tree, leaves))
         return built
 
+    def places(self, position: int) -> list[int]:
+        """Where the arrays of an operand stand among all leaves of its pytree."""
+        return [place for place, slot in enumerate(self._kept[position]) if slot is None]
+
     def tree(self, position: int) -> Any:
         """The structure of an operand; None where it is one array."""
         return self._trees[position]
@@ -106,9 +111,11 @@ def read(f: Callable[..., Any], operands: Sequence[Any], wrt: Wrt, dtype: str) -
     for position, (name, operand) in enumerate(zip(names, operands, strict=True)):
         tree, parts = _parts(name, operand)
         slots: list[Any] = []
+        # the tangent of x is called dx
+        name = f"{name}0" if name.startswith("d") and name[1:] in names else name
         for path, part in parts:
             label = name + path
-            value, note = _leaf(label, part, position in positions)
+            value, note = _leaf(label, part, position in positions, tree is not None)
             if value is None:
                 slots.append((part,))
                 continue
@@ -208,15 +215,24 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, int | float | complex | np.number) and not isinstance(value, bool)
 
 
-def _leaf(label: str, part: Any, differentiated: bool) -> tuple[Any, str]:
-    """The float64 (complex128) array of a leaf and what is to be said of it; (None, "") for one kept as it is."""
+def _leaf(label: str, part: Any, differentiated: bool, inside: bool) -> tuple[Any, str]:
+    """The float64 (complex128) array of a leaf and what is to be said of it; (None, "") for one kept as it is.
+
+    `inside` says that it is one leaf of a pytree, whose integers are settings and are kept.
+    """
     if is_annotation(part):
+        if not isinstance(part, CountRange) and all(re.match("u?int|bool", str(d)) for d in part.dtype.dtypes):
+            raise UnsupportedDtype(
+                f"operand {label} is declared {part.__name__}, and floats are drawn; declare Float, or Count for an int"
+            )
         return part, ""
+    if isinstance(part, jax.core.Tracer):
+        raise TypeError(f"operand {label} is traced: the call stands inside jit, vmap or grad; call it outside")
     array = None if callable(part) or isinstance(part, str) else _as_numpy(part)
     # bfloat16 is no kind of float to NumPy, but its name tells
     floating = array is not None and (array.dtype.kind in "fc" or "float" in array.dtype.name)
-    if array is None or not (floating or array.dtype.kind in "iu"):
-        if differentiated:
+    if array is None or not (floating or (array.dtype.kind in "iu" and not inside)):
+        if differentiated and not inside:
             what = array.dtype.name if array is not None else type(part).__name__
             raise UnsupportedDtype(f"operand {label} must hold floating-point numbers; got {what}")
         return None, ""
@@ -298,14 +314,22 @@ def _same(a: Any, b: Any) -> bool:
         return True  # a PRNG key, say
 
 
-def must_fit(what: str, sizes: Iterator[int] | Sequence[int], instead: str) -> None:
+def physical_memory() -> float:
+    """The bytes of memory of this machine; 16 GiB where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return 16.0 * 2**30
+
+
+def must_fit(what: str, sizes: Iterator[int] | Sequence[int], instead: str, memory: float = MEMORY) -> None:
     """Refuse what would not fit into memory.  `sizes` are the numbers of entries of one copy.  Raises TooLarge."""
     entries = sum(sizes)
     needed = entries * 8 * COPIES
-    if needed > MEMORY:
+    if needed > memory:
         raise TooLarge(
             f"{what} would hold {entries:,} numbers, and a check keeps about {COPIES} copies "
-            f"({needed / 2**30:,.1f} GiB, and {MEMORY / 2**30:.0f} are allowed); {instead}"
+            f"({needed / 2**30:,.1f} GiB, and {memory / 2**30:.0f} are allowed); {instead}"
         )
 
 
@@ -316,7 +340,10 @@ def through_numpy(function: Callable[..., Any], arguments: Sequence[Any], result
 
     def concrete(*operands: Any) -> list[np.ndarray]:
         plain = jax.tree.map(lambda v: np.asarray(v) if isinstance(v, jax.Array) else v, operands)
-        found = jax.tree.leaves(function(*plain))
+        try:
+            found = jax.tree.leaves(function(*plain))
+        except Exception:  # a step may leave the domain of the function, which was called at the operands themselves
+            return [np.full(b.shape, np.nan).astype(b.dtype) for b in like]
         return [np.asarray(a, b.dtype).reshape(b.shape) for a, b in zip(found, like, strict=True)]
 
     def called(*operands: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from identities.engine.identity import Claim
+from identities.engine.inputs import must_fit, physical_memory, their_line
 from identities.engine.shapes import Case, draw_operands
 
 Values = dict[str, Any]
@@ -59,6 +61,7 @@ def checking_context(device: Any, precision: str = "highest", strict: bool = Fal
         stack.enter_context(jax.default_device(device))
         stack.enter_context(jax.disable_jit(False))  # programs are compiled ahead of time, and NaN is a finding
         stack.enter_context(jax.debug_nans(False))
+        stack.enter_context(jax.transfer_guard("allow"))  # draws come from NumPy, whatever a caller forbids elsewhere
         if strict:
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
             stack.enter_context(jax.numpy_rank_promotion("raise"))
@@ -96,6 +99,11 @@ class Program:
         self.claims, self.cases, self.dtypes = list(claims), list(cases), list(dtypes)
         self.device, self.precision = device, precision
         self.problems: list[dict[str, dict[str, str]]] = []
+        for case in self.cases:
+            sizes = [math.prod(o.shape(case.dims)) for o in claims[0].operands.values() if not o.static]
+            must_fit(
+                f"the operands of {claims[0].name} at {case}", sizes, "check it at smaller dims", physical_memory() / 2
+            )
         first = [self._arrays(self._draw(case, 0)) for case in self.cases]
         with checking_context(device, precision, strict):
             lowered = jax.jit(self._trace).lower(first)
@@ -209,4 +217,4 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, jax.errors.TracerArrayConversionError):
         return "JAX cannot trace it (write it with jax.numpy in place of numpy)"
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else ''}"
+    return f"{type(error).__name__}: {text[0] if text else ''}{their_line(error)}"
