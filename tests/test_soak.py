@@ -12,7 +12,7 @@ import identities
 from trials import soak
 from trials.common import DOCS, RESULTS, read_json
 
-MODULE = '''
+MODULE = """
 import os, time
 import jax, jax.numpy as jnp, numpy as np
 from jaxtyping import Array, Float
@@ -36,8 +36,11 @@ def squares_dx(x):
 def squares_dx_printed_MCB1(x):
     r"x"
     return x
-'''
-SLEEPS = "jax.pure_callback(lambda v: time.sleep(60) or v, jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method='sequential')"
+"""
+SLEEPS = (
+    "jax.pure_callback(lambda v: time.sleep(60) or v, "
+    "jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method='sequential')"
+)
 DIES = SLEEPS.replace("time.sleep(60)", "os._exit(3)")
 
 
@@ -70,7 +73,8 @@ def test_an_alarm_is_counted_and_can_be_repeated(run):
     result, _ = run("2 * x * jnp.where(jnp.abs(x[0]) < 0.125, 1 + 1e-9, 1).astype(x.dtype)")
     assert 0 < result["alarms"] < 30 and all("float64 at" in line for line in result["first alarms"])
     # the reproducer is the draw of `identities check --seed`: its first entry is the one that sets the alarm off
-    case, seed = re.fullmatch(r"squares_dx float64 at n=(\d+).*, seed (\d+): .* eps", result["first alarms"][0]).groups()
+    told = re.fullmatch(r"squares_dx float64 at n=(\d+).*, seed (\d+): .* eps", result["first alarms"][0])
+    case, seed = told.groups()
     claim = next(c for c in identities.catalogue(importlib.import_module(result["plan"]["modules"][0])).values())
     assert abs(claim.sample(int(seed), {"n": int(case)})["x"][0]) < 0.125
 

@@ -331,7 +331,7 @@ class Examination:
             seconds=seconds,
             wrt=told.wrt,
             statement=told.statement,
-            notes=self._remarks(claim, dtype) if ok else (),
+            notes=self._remarks(claim) if ok else (),
             reproducer=(
                 f"identities check {_address(claim)}{flags} --seed {shown.seed} --shapes 1 --samples 1 --dtype {dtype}"
             ),
@@ -362,7 +362,7 @@ class Examination:
     def _said_nothing(said: _Witnessed) -> witness.Testimony | None:
         return next((t for row in said.closed.values() for t in row), None)
 
-    def _remarks(self, claim: Claim, dtype: str) -> tuple[str, ...]:
+    def _remarks(self, claim: Claim) -> tuple[str, ...]:
         """What else a verdict must say."""
         small = next((s.small for s in self.seen[claim.name, "float64"] if s.small), "")
         notes = (small,) if small else ()

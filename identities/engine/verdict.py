@@ -150,7 +150,10 @@ def describe(v: Verdict) -> str:
         at = f"; the print agrees at {'; '.join(map(show_dims, v.agrees_at))}" if v.agrees_at else ""
         verb = "holds" if v.status == "holds" else "is refuted, as stated"
         ran = f"{v.dtype}, {v.device}, {len(v.shapes)} shapes, {v.samples} draws each"
-        head = f"{v.claim} {verb}: worst residual {v.residual:.3g} eps ({ran}){at}"
+        found = f"worst residual {v.residual:.3g} eps"
+        if v.status == "holds" and not v.residual <= v.tolerance:
+            found = "by differences, and not by autodiff"
+        head = f"{v.claim} {verb}: {found} ({ran}){at}"
         return "\n".join([head, *([f"  {v.diagnosis}"] if v.diagnosis else []), *(f"  note: {n}" for n in v.notes)])
     head = {"holds": "does not hold", "refuted": "was not refuted"}[v.status]
     lines = [
