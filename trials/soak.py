@@ -338,7 +338,9 @@ def soak(plan: Plan, processes: int, patience: float, journal: pathlib.Path, fre
     if not found:
         journal.write_text(json.dumps({"key": plan.key()}) + "\n", encoding="utf-8")
     todo = collections.deque(job for job in jobs if job.key not in found)
-    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    # XLA's kernels of LAPACK split a batch over its threads and wait for them there: with as few threads as cores, two
+    # such kernels can wait for each other for ever.  More threads than kernels leave one to do the work.
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", NPROC="32", PJRT_NPROC="32")
     started = time.monotonic()
     workers: list[Worker] = []
     again: list[str] = []
@@ -563,7 +565,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shapes", type=int, default=3)
     parser.add_argument("--batch", type=int, default=LARGEST_BATCH, help=f"at most {LARGEST_BATCH}")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="default: 2")
-    parser.add_argument("--patience", type=float, default=240.0, help="seconds of silence after which a job is killed")
+    parser.add_argument("--patience", type=float, default=90.0, help="seconds of silence after which a job is killed")
     parser.add_argument("--only", metavar="TEXT", default="", help="claims whose name contains TEXT")
     parser.add_argument("--chapter", metavar="NAME", default="", help="one chapter")
     parser.add_argument("--fresh", action="store_true", help="begin again, whatever the journal holds")
