@@ -5,14 +5,16 @@
 #           the interpreter or the folder of the project changes, so give each Python a VENV of its own to
 #           keep several: make test PYTHON=python3.12 VENV=.venv312
 #           VENV=none installs nothing and needs no network: it runs in PYTHON as it is (by default python3)
+#   PART    of make bench-gpu: 2/3 measures every third item, beginning with the second
 #   ARGS    further arguments of the command: make test ARGS="-k traces", make check ARGS=tr_axb_dX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test lint record errata mutants names clean interpreter
+.PHONY: help check test lint record errata mutants soak accuracy peers bench bench-quick bench-gpu names clean interpreter
 
 VENV ?= .venv
 ARGS ?=
+PART ?= 1/1
 
 ifndef PYTHON
 PYTHON := $(shell for python in $(if $(filter none,$(VENV)),python3) python3.11 python3.12 python3; do \
@@ -27,11 +29,15 @@ TAG := $(shell "$(PYTHON)" -c 'import os, sys, zlib; sys.version_info < (3, 11) 
 ifeq ($(VENV),none)
 READY := interpreter
 LINTERS := interpreter
+TIMERS := interpreter
+BENCH := interpreter
 RUN := PYTHONPATH="$(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))" "$(PYTHON)"
 else
 MARK := $(VENV)/.made-by-make
 READY := $(VENV)/.installed-$(TAG)
 LINTERS := $(VENV)/.linters-$(TAG)
+TIMERS := $(VENV)/.timers-$(TAG)
+BENCH := $(VENV)/.bench-$(TAG)
 RUN := "$(VENV)/bin/python"
 endif
 PIP = $(RUN) -m pip --disable-pip-version-check install -qq -c constraints.txt
@@ -44,7 +50,7 @@ export JAX_COMPILATION_CACHE_DIR JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS JAX_
 
 help: ## show this list
 	@echo "make <target> [PYTHON=...] [VENV=...|none] [ARGS=...]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON is $(or $(PYTHON),not found), VENV is $(VENV); the head of the Makefile explains both."
 
 check: $(READY) ## check every claim of the book against automatic differentiation
@@ -66,6 +72,36 @@ errata: $(READY) ## search the counterexamples of all refuted claims again, and 
 mutants: $(READY) ## plant slips in every closed form, and see that the check notices each; writes docs/mutants.md
 	@$(RUN) -W ignore -m trials.mutants $(ARGS)
 
+soak: $(TIMERS) ## run every claim over 10,000 seeds, and see that none alarms; goes on where it was cut off (30 min)
+	@$(RUN) -W ignore -m trials.soak $(ARGS)
+
+accuracy: $(TIMERS) ## hold closed forms and autodiff against 50 digits, up to condition 1e12; writes docs/accuracy.md (5 min)
+	@$(RUN) -W ignore -m trials.accuracy $(ARGS)
+
+peers: $(BENCH) ## hand wrong gradients and right ones to our check and those of jax, torch and scipy (15 min)
+	@$(RUN) -W ignore -m trials.peers $(ARGS)
+
+# Threads are pinned before Python starts (bench/conftest.py says why).  The table is that of the file just written, the
+# page is of all machines.  An unfinished run goes on where it was cut off, as long as the code is the same.
+PINNED = OPENBLAS_NUM_THREADS=$(or $(OPENBLAS_NUM_THREADS),1)
+MEASURE = $(PINNED) $(RUN) -m pytest -p identities.pytest_plugin bench -q --benchmark-quiet --tb=short
+REPORT = $(RUN) -m identities bench report
+
+bench-quick: $(TIMERS) ## time closed forms against autodiff: two dozen gradients at n = 256, small Hessians (3 min)
+	@$(MEASURE) --bench-quick $(ARGS)
+	@$(REPORT) "$$(ls -t bench/results/*.json | head -n 1)"
+	@$(REPORT) bench/results/*.json --page docs/benchmarks.md
+
+bench: $(BENCH) ## time every gradient at n = 1024, Hessians, and torch and NumPy beside them (hours)
+	@$(MEASURE) $(ARGS)
+	@$(REPORT) "$$(ls -t bench/results/*.json | head -n 1)"
+	@$(REPORT) bench/results/*.json --page docs/benchmarks.md
+
+# No network and no matplotlib: the result file is what is taken along, `make bench-quick` draws it elsewhere.
+bench-gpu: $(TIMERS) ## the same on a GPU, in parts: make bench-gpu PART=1/6 VENV=none
+	@$(MEASURE) --bench-device gpu --bench-lean --bench-seconds 0.2 --bench-part $(PART) $(ARGS)
+	@$(REPORT) "$$(ls -t bench/results/*.json | head -n 1)"
+
 names: $(READY) ## add new names to tests/names.txt, which keeps names permanent
 	@$(RUN) -c 'import identities, pathlib; names = pathlib.Path("tests/names.txt"); \
 	names.write_text("".join(f"{name}\n" for name in sorted({*names.read_text().split(), *identities.catalogue()})))'
@@ -86,12 +122,21 @@ $(READY): pyproject.toml constraints.txt | interpreter
 		echo "make: $(VENV) is not an environment that make made; remove it, choose another VENV," >&2; \
 		echo "      or run in it as it is: PYTHON=$(VENV)/bin/python VENV=none" >&2; exit 2; fi
 	@echo "setting up $(VENV) with $(PYTHON) ($(firstword $(subst -, ,$(TAG))))"
-	@mkdir -p "$(VENV)" && touch "$(MARK)" && rm -rf "$(VENV)"/.installed-* "$(VENV)"/.linters-* "$(VENV)"/*
+	@mkdir -p "$(VENV)" && touch "$(MARK)" && rm -rf "$(VENV)"/.installed-* "$(VENV)"/.linters-* "$(VENV)"/.timers-* "$(VENV)"/.bench-* "$(VENV)"/*
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@$(PIP) -e '.[test]'
 	@touch "$@"
 
 $(LINTERS): $(READY)
 	@$(PIP) -e '.[test,lint]'
+	@touch "$@"
+
+# What plots, the quick benchmarks and 50 digits need, without torch, which is large and whose columns are left away.
+$(TIMERS): $(READY)
+	@$(PIP) matplotlib mpmath pytest-benchmark
+	@touch "$@"
+
+$(BENCH): $(READY)
+	@$(PIP) -e '.[test,bench]'
 	@touch "$@"
 endif
