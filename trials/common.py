@@ -55,8 +55,19 @@ def write(path: pathlib.Path, text: str) -> None:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Write JSON, one line an entry at the second level, whole or not at all."""
-    write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    """Write a JSON object, one line an entry of what it holds, whole or not at all."""
+
+    def line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    def entries(value: Any) -> str:
+        if isinstance(value, dict) and value:
+            return "{\n  " + ",\n  ".join(f"{line(str(k))}: {line(v)}" for k, v in value.items()) + "\n }"
+        if isinstance(value, list) and value:
+            return "[\n  " + ",\n  ".join(map(line, value)) + "\n ]"
+        return line(value)
+
+    write(path, "{\n " + ",\n ".join(f"{line(k)}: {entries(v)}" for k, v in content.items()) + "\n}\n")
 
 
 def read_json(path: pathlib.Path) -> Any:
