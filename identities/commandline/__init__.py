@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import identities
-from identities.commandline import browse, check, coverage, errata
+from identities.commandline import bench, browse, check, coverage, errata
 from identities.engine.errors import IdentitiesError
 
 EPILOG = """examples:
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"matrix-identities {identities.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (check, browse, coverage, errata):
+    for room in (check, browse, coverage, errata, bench):
         room.add_commands(commands)
     return top
 
