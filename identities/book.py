@@ -79,11 +79,13 @@ def import_entries(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UnknownName(f"no claim, identity, chapter or module is named {name!r}") from error
-        raise  # the module is there, but something that it imports is not
-    except ImportError:
-        raise
+        raise _broken(name, error) from error  # the module is there, but something that it imports is not
     except (Exception, SystemExit) as error:  # a module may do anything when it is imported, and may even exit
-        raise ImportError(f"{name} cannot be imported: {first_line(error)}{their_line(error)}") from error
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> ImportError:
+    return ImportError(f"{name} cannot be imported: {first_line(error)}{their_line(error)}")
 
 
 def require_dims(claims: Iterable[Claim], dims: Mapping[str, int] | None) -> None:

@@ -119,7 +119,10 @@ class ClaimItem(pytest.Item):
             raise Disagreement(str(verdict))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return str(excinfo.value) if isinstance(excinfo.value, Disagreement) else super().repr_failure(excinfo, style)
+        from identities.engine.errors import NotEvaluated
+
+        plain = isinstance(excinfo.value, Disagreement | NotEvaluated)
+        return str(excinfo.value) if plain else super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[str, int | None, str]:
         code = self.claim.function.__code__

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from identities import check_differential, check_gradient, check_hessian
+from identities import check_differential, check_gradient, check_hessian, check_jacobian
 from identities.engine.operands import Count
 
 x = np.array([0.3, -0.7, 1.1, -0.2])
@@ -128,6 +128,12 @@ RIGHT = {
     "bfloat16, annotated": lambda: check(lambda x: jnp.sum(half(x) ** 2), lambda x: 2 * x, Float[Array, "n"]),
     "float32 inside, float64 outside": lambda: check(
         lambda x: jnp.sum(single(x) ** 2).astype(x.dtype), lambda x: 2 * single(x).astype(x.dtype), x
+    ),
+    "a product in float32 inside": lambda: check_jacobian(
+        lambda X: (single(X) @ single(X)).astype(X.dtype),
+        lambda X: jnp.einsum("ik,lj->ijkl", jnp.eye(6), X) + jnp.einsum("ik,jl->ijkl", X, jnp.eye(6)),
+        np.random.default_rng(1).standard_normal((6, 6)),
+        dtype="float32",
     ),
     "a zero of second order": lambda: check(
         lambda w: jnp.sum(jax.nn.relu(1 - w) ** 2), lambda w: -2 * jax.nn.relu(1 - w), np.ones(2)

@@ -106,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
 
     from identities import book
     from identities.engine.checking import Options, examine
+    from identities.engine.errors import NotEvaluated
     from identities.engine.program import find_device
     from identities.engine.verdict import Verdicts
 
@@ -127,6 +128,7 @@ def run(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     verdicts: list[Verdict] = []
     rows: dict[str, list[Verdict]] = {}  # by chapter, or by module: two of these may use one name
+    unread: list[str] = []
     console = rich.console.Console(stderr=True)
     columns = (
         rich.progress.TextColumn("{task.description:<18}"),
@@ -134,29 +136,40 @@ def run(options: argparse.Namespace) -> int:
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeElapsedColumn(),
     )
-    with rich.progress.Progress(*columns, console=console, transient=True, disable=options.json) as progress:
-        task = progress.add_task("", total=len({c.name for c in claims}))
+    groups = book.by_identity(claims)
+    silent = options.json or not console.is_terminal
+    with rich.progress.Progress(*columns, console=console, transient=True, disable=silent) as progress:
+        task = progress.add_task("", total=sum(map(len, groups)))
         chapter = ""
-        for group in book.by_identity(claims):
-            if group[0].chapter != chapter:
-                chapter = group[0].chapter
+        for group in groups:
+            room = group[0].function.__module__.removeprefix("identities.")
+            if room != chapter:
+                chapter = room
                 jax.clear_caches()  # what was traced for one chapter is of no use to the next
             progress.update(task, description=chapter)
-            found_now = examine(group, how)
+            try:
+                found_now = examine(group, how)
+            except NotEvaluated as error:  # of one identity; the others are checked all the same
+                unread.append(f"{group[0].function.__module__}: {' '.join(str(error).split())}")
+                continue
+            finally:
+                progress.advance(task, len(group))
             verdicts += found_now
-            rows.setdefault(group[0].function.__module__.removeprefix("identities."), []).extend(found_now)
-            progress.advance(task, len(group))
+            rows.setdefault(room, []).extend(found_now)
     seconds = time.perf_counter() - started
     found = Verdicts(verdicts)
-    if options.record:
+    if options.record and not unread:
         from identities.engine import record
 
         record.update(options.record, {c.name: c for c in claims}, found)
     if options.json:
-        print(json.dumps({"ok": found.ok, "verdicts": [v.to_json() for v in found]}, indent=1))
-    else:
+        ok = found.ok and not unread
+        print(json.dumps({"ok": ok, "verdicts": [v.to_json() for v in found], "problems": unread}, indent=1))
+    elif verdicts:
         report(rows, how.dtypes, seconds)
-    return 0 if found.ok else 1
+    for sentence in unread:
+        print(f"identities check: {sentence}", file=sys.stderr)
+    return 2 if unread else 0 if found.ok else 1
 
 
 def report(rows: Mapping[str, Sequence[Verdict]], dtypes: Sequence[str], seconds: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +34,7 @@ SPACES = {
 }
 DIFFERENCES = 1e-6  # of the scale: what agreement with differences alone can show
 HALF = 1e-4  # eps above this is half precision
+FORWARD = 4000  # operands' entries up to which forward mode takes every one in turn
 
 
 def label_of(f: Function, default: str) -> str:
@@ -81,17 +81,20 @@ class Call:
         self.alone = against == "differences"
         self.inputs = handed.read(f, operands, wrt, self.dtype)
         self.notes = list(self.inputs.notes)
-        if entries or within:
-            self._must_be_of_the_space(str(entries or within))
+        self.outside: list[handed.ThroughNumpy] = []  # what is called back, since JAX cannot trace it
+        structure = entries or within
+        self.structured = self._of_the_space(structure) if structure else ()  # names of the operands that have it
         self.sample = self._sample()
         self.counts = {n: v for n, v in self.sample.items() if isinstance(v, int)}
         self.arrays = {n: v for n, v in self.sample.items() if n not in self.counts}
         handed.must_fit("the operands", [int(np.size(v)) for v in self.sample.values()], "check a smaller case")
+        if self.alone:
+            self.must_be_real("a derivative held against differences")
         with self.context():
             if self.alone:
                 f = self._callable(f, "the function")
             self.f = f
-            self.output = handed.outline(self._of_leaves(f), [self.arrays], "the function")
+            self.output = handed.outline(self._watched(f), [self.arrays], "the function")
             handed.must_be_pure(self._of_leaves(f), [self.arrays])
 
     def context(self) -> Any:
@@ -100,21 +103,24 @@ class Call:
     def _sample(self) -> dict[str, Any]:
         if not self.inputs.annotated:
             return dict(self.inputs.values())
-        owner = self._identity(lambda **named: jnp.zeros(()), self._annotations())
-        claim = build_claim(
-            owner, _named(owner.signature, f"{self.label}_is_drawn", lambda **n: 0.0), "value", (), ("ours",)
-        )
+        claim = self._drawing(self._annotations())
         dims = claim.cases(self.seed, 1)[0].dims
         sizes = [math.prod(o.shape(dims)) for o in claim.operands.values() if not o.static]
         handed.must_fit("the operands", sizes, "check a smaller case")  # before anything is drawn
         return claim.sample(self.seed)
 
-    def _annotations(self) -> dict[str, Any]:
-        return {leaf.name: self._annotation(leaf) for leaf in self.inputs.leaves}
+    def _drawing(self, annotations: Mapping[str, Any]) -> Claim:
+        """A claim about nothing, whose operands can be drawn."""
+        owner = self._identity(lambda **named: jnp.zeros(()), annotations)
+        drawn = _named(owner.signature, f"{self.label}_is_drawn", lambda **named: 0.0)
+        return build_claim(owner, drawn, "value", (), ("ours",))
+
+    def _annotations(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+        return {leaf.name: self._annotation(leaf, shapes[leaf.name] if shapes else None) for leaf in self.inputs.leaves}
 
     def _annotation(self, leaf: Leaf, shape: tuple[int, ...] | None = None) -> Any:
         structure = self.entries or self.within
-        if structure and leaf in self.inputs.differentiated and not leaf.annotated:
+        if structure and leaf.name in self.structured and not leaf.annotated:
             side = leaf.value.shape if shape is None else shape
             return SPACES[structure][Array, " ".join(map(str, side))]
         if shape is None or leaf.annotated:
@@ -125,38 +131,87 @@ class Call:
         """The function of the named arrays; integers that are static are those of the sample, unless named too."""
         return lambda named: function(*self.inputs.operands(self.counts | named))
 
-    def _callable(self, function: Function, what: str) -> Function:
-        """The function itself, or a callback where it is written with NumPy."""
-        arguments = self.inputs.operands(self.sample)
+    def _watched(self, function: Function) -> Callable[[dict[str, Any]], Any]:
+        """The same, for the first call: what it returns must be numbers."""
+
+        def called(named: dict[str, Any]) -> Any:
+            result = self._of_leaves(function)(named)
+            handed.must_be_numbers(result, "the function", function)
+            return result
+
+        return called
+
+    def _arguments(self, named: Mapping[str, Any], along: bool) -> list[Any]:
+        """The operands with these arrays, followed by tangents of the same size where `along` says so."""
+        tangents = {leaf.name: named[leaf.name] for leaf in self.inputs.differentiated} if along else {}
+        return self.inputs.operands(self.counts | dict(named)) + (self._tangents(tangents) if along else [])
+
+    def _callable(self, function: Function, what: str, along: bool = False) -> Function:
+        """The function itself, or a callback where it is written with NumPy; `along`: it takes tangents too."""
         try:
-            jax.eval_shape(self._of_leaves(function), self.arrays)
+            jax.eval_shape(lambda named: function(*self._arguments(named, along)), self.arrays)
             return function
         except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
             pass
         except Exception:
             return function  # the verdict, or the next step, says what is wrong with it
+        arguments = self._arguments(self.arrays, along)
         try:
             first, second = function(*arguments), function(*arguments)
         except Exception as error:
             raise ValueError(
                 f"{what} fails at these operands{handed.their_line(error)}: {handed.first_line(error)}"
             ) from error
+        handed.must_be_numbers(first, what, function)
         if not all(
             np.array_equal(a, b, equal_nan=True) for a, b in zip(*map(jax.tree.leaves, (first, second)), strict=True)
         ):
             raise ValueError(f"{what} has side effects: two calls at the same operands returned different values")
-        return handed.through_numpy(function, arguments, first)
+        results = {self._shapes(arguments): first}
+
+        def like(*operands: Any) -> Any:
+            shapes = self._shapes(operands)
+            if shapes not in results:  # annotations, or a diagnosis at another size: the function tells its own shape
+                results[shapes] = function(*self._arguments(self._drawn_at(dict(shapes)), along))
+            return results[shapes]
+
+        self.outside.append(handed.ThroughNumpy(function, what, like))
+        return self.outside[-1]
+
+    def _shapes(self, operands: Sequence[Any]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        arrays = self.inputs.arrays(operands[: len(self.inputs.names)])
+        return tuple((name, tuple(np.shape(array))) for name, array in arrays.items() if name not in self.counts)
+
+    def _drawn_at(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Operands of these shapes, drawn as those of the check are."""
+        claim = self._drawing(self._annotations(None if self.inputs.annotated else shapes))
+        dims = {
+            dim: size
+            for name, operand in claim.operands.items()
+            for dim, size in zip(operand.dims, shapes.get(name, ()), strict=False)
+            if isinstance(dim, str)
+        }
+        return claim.sample(self.seed, dims)
 
     # What does not fit
 
-    def _must_be_of_the_space(self, structure: str) -> None:
-        """Raise TypeError unless the operands differentiated by are real square matrices."""
+    def _of_the_space(self, structure: str) -> tuple[str, ...]:
+        """The names of the square matrices that are differentiated by.  Raises TypeError for none, or a complex one."""
+        found = []
         for leaf in self.inputs.differentiated:
             dims = str(leaf.value.dim_str).split() if leaf.annotated else list(leaf.value.shape)
-            if len(dims) != 2 or dims[0] != dims[1] or (not leaf.annotated and np.iscomplexobj(leaf.value)):
-                raise TypeError(
-                    f"a derivative in {structure} matrices is by a real square matrix; operand {leaf.label} is none"
-                )
+            if len(dims) == 2 and dims[0] == dims[1]:
+                found.append(leaf)
+        labels = [leaf.label for leaf in self.inputs.differentiated]
+        unfit = [leaf.label for leaf in found if not leaf.annotated and np.iscomplexobj(leaf.value)]
+        if unfit or not found:
+            raise TypeError(
+                f"a derivative in {structure} matrices is by a real square matrix; operand "
+                f"{', '.join(unfit or labels)} is none"
+            )
+        if len(found) < len(labels):
+            self.notes.append(f"the {structure} matrices are {', '.join(v.label for v in found)} alone")
+        return tuple(leaf.name for leaf in found)
 
     def scalar(self) -> None:
         """Raise ValueError unless the function returns one real scalar."""
@@ -228,7 +283,7 @@ class Call:
             with self.context():
                 result = jax.eval_shape(self._of_leaves(derivative), self.arrays)
         except Exception:
-            return  # the verdict says what is wrong with it
+            return  # NumPy, or the verdict says what is wrong with it
         want = len(found)
         trees = [self.inputs.tree(p) for p in self.inputs.wrt]
         if not self.inputs.single and not (isinstance(result, tuple | list) and len(result) == len(trees)):
@@ -272,6 +327,7 @@ class Call:
             result = pick(derivative(*self.inputs.operands(named), *tangents))
             if hasattr(result, "todense"):
                 return result
+            handed.must_be_numbers(result, f"the {kind}", derivative)
             result = jnp.asarray(result)
             like = named[names[-1]].dtype
             unexpected = jnp.iscomplexobj(result) and not jnp.issubdtype(like, jnp.complexfloating)
@@ -294,8 +350,8 @@ class Call:
             kind,
             names,
             ("ours",),
-            entries=self.entries,
-            within=self.within,
+            entries=self.entries if names[0] in self.structured else None,
+            within=self.within if names[0] in self.structured else None,
             wirtinger=self.wirtinger if by_complex else None,
         )
         slack = DIFFERENCES / tolerance.LIMIT / tolerance.eps_of("float64")
@@ -315,18 +371,14 @@ class Call:
     def _verdicts(self, derivative: Function, picks: Sequence[tuple[Any, Picked]]) -> list[Verdict]:
         with self.context():
             function = self._of_leaves(self.f)
-            if self.kind != "differential":
-                derivative = self._callable(derivative, f"the {self.kind}")
+            derivative = self._callable(derivative, f"the {self.kind}", self.kind == "differential")
             grain, stays, dtype = self._stays(derivative)
 
         def single(**named: Any) -> Any:
             return ravelled(function(named))
 
         def make(shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Claim]:
-            annotations = {
-                leaf.name: self._annotation(leaf, shapes[leaf.name] if shapes else None) for leaf in self.inputs.leaves
-            }
-            return self._claims(single, derivative, picks, annotations)
+            return self._claims(single, derivative, picks, self._annotations(shapes))
 
         claims = list(make().values())
         self._must_differentiate(claims)
@@ -342,6 +394,11 @@ class Call:
 
     def _finished(self, examination: Examination, claim: Claim, dtype: str) -> Verdict:
         verdict = examination.verdict(claim, dtype)
+        if not verdict.ok and "not finite" in verdict.problem:
+            for outside in self.outside:
+                if outside.failed:  # a step or a draw away, since it was called at the operands themselves
+                    where = "at every draw: declare operands narrower" if self.inputs.annotated else "around them too"
+                    raise ValueError(f"{outside.failed}; it must be defined {where}")
         too = not (examination.grain or examination.stays)
         notes = [*verdict.notes, *self.notes, *_what_it_shows(dtype, too)]
         if isinstance(examination, AtGiven):
@@ -378,12 +435,16 @@ class Call:
         """The eps of the precisions that function and derivative stay in for float64 operands (0: none of their own),
         and the precision to judge."""
         sides = {"function": [leaf.dtype for leaf in jax.tree.leaves(self.output)], self.kind: []}
-        if self.kind != "differential":
-            try:
-                out = jax.eval_shape(self._of_leaves(derivative), self.arrays)
-                sides[self.kind] = [leaf.dtype for leaf in jax.tree.leaves(out) if leaf.ndim or leaf.size != 1]
-            except Exception:  # the verdict says what is wrong with it
-                sides[self.kind] = []
+        along, constants = self.kind == "differential", []
+        try:
+            traced, out = jax.make_jaxpr(lambda named: derivative(*self._arguments(named, along)), return_shape=True)(
+                self.arrays
+            )
+            constants = traced.consts
+            sides[self.kind] = [leaf.dtype for leaf in jax.tree.leaves(out) if leaf.ndim or leaf.size != 1]
+        except Exception:  # the verdict says what is wrong with it
+            sides[self.kind] = []
+        handed.must_stand_outside(constants, f"the {self.kind}")
         grains, judged = dict.fromkeys(sides, 0.0), self.dtype
         for side, dtypes in sides.items():
             for dtype in dtypes:
@@ -405,32 +466,34 @@ class Call:
         """The verdicts about a decorated function, whose body is this call's function."""
         inputs = self.inputs
         leaves = jax.tree.leaves(self.output)
-        cells = sum(math.prod(leaf.shape) for leaf in leaves) * sum(
-            np.size(self.sample[v.name]) for v in inputs.differentiated
-        )
+        entries = sum(np.size(self.sample[leaf.name]) for leaf in inputs.differentiated)
+        cells = sum(math.prod(leaf.shape) for leaf in leaves) * entries
         is_complex = any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves)
         is_complex |= any(np.iscomplexobj(self.sample[v.name]) for v in inputs.differentiated)
         scalar = len(leaves) == 1 and leaves[0].shape == () and not is_complex
+        forward = isinstance(rule, jax.custom_jvp)
+        what = "tangent" if forward else "cotangent"
+        bent = f"the rule is not linear in the {what}: it forgets or distorts what it is handed"
         value = self._handed_on(rule)
         body, decorated = self.f, rule
-        linear = self._is_linear(rule)
-        forward = isinstance(rule, jax.custom_jvp)
+        distorted = self._distorted(rule)
+        if distorted and forward and (is_complex or entries > FORWARD):
+            raise ValueError(bent)  # reverse mode refuses such a rule, and forward mode would take every entry in turn
         if scalar or is_complex or cells > 1_000_000:
             self.kind = "gradient"
             if not scalar:
                 self.notes.append("checked along one random cotangent of the output")
                 body, decorated = (_weighted(g, self.seed) for g in (self.f, rule))
+        jacobian: Any = jax.jacfwd if forward and (distorted or self.kind == "jacobian") else jax.jacrev
 
-            def derivative(*operands: Any) -> Any:
-                if forward and not linear and not is_complex:  # reverse mode would refuse it
-                    return jax.jacfwd(decorated, inputs.wrt)(*operands)
-                return jax.tree.map(jnp.conj, jax.grad(decorated, inputs.wrt, allow_int=True)(*operands))
-
-        else:
-            jacobian = jax.jacfwd if forward else jax.jacrev
-
-            def derivative(*operands: Any) -> Any:
-                return jacobian(lambda *o: ravelled(rule(*o)), inputs.wrt)(*operands)
+        def derivative(*operands: Any) -> Any:
+            of, mine = self._by_arrays(decorated, inputs.arrays(operands))
+            if self.kind == "gradient" and jacobian is jax.jacrev:
+                found = jax.tree.map(jnp.conj, jax.grad(of)(mine))
+            else:
+                found = jacobian(lambda new: ravelled(of(new)))(mine)
+            built = inputs.operands(self.counts | inputs.arrays(operands) | found)
+            return tuple(built[p] for p in inputs.wrt)
 
         self.f = body
         with self.context():
@@ -439,81 +502,51 @@ class Call:
         with self.context():
             handed.outline(self._of_leaves(derivative), [self.arrays], "the rule")
         found = self._verdicts(derivative, self.picks(derivative))
-        if not linear:
-            what = "tangent" if forward else "cotangent"
-            bent = f"the rule is not linear in the {what}: it forgets or distorts what it is handed"
-            found = [dataclasses.replace(v, ok=False, problem=bent, diagnosis=bent) for v in found]
+        found = [
+            dataclasses.replace(v, ok=False, problem=bent, diagnosis=bent) if distorted & set(v.wrt) else v
+            for v in found
+        ]
         return Verdicts([value, *found])
 
-    def _is_linear(self, rule: Any) -> bool:
-        """Whether the rule takes a combination of tangents (cotangents) to that of what it makes of each.
+    def _by_arrays(self, rule: Any, named: Mapping[str, Any]) -> tuple[Function, dict[str, Any]]:
+        """The rule as a function of the arrays that are differentiated by, and these."""
+        mine = {leaf.name: named[leaf.name] for leaf in self.inputs.differentiated}
+        return lambda new: rule(*self.inputs.operands(self.counts | dict(named) | new)), mine
+
+    def _distorted(self, rule: Any) -> set[str]:
+        """The operands by which the rule does not take sums and multiples of tangents (cotangents) to the same.
 
         The derivatives are taken along units and along ones, which a rule that forgets its cotangent survives.
         """
+        of, mine = self._by_arrays(rule, self.sample)
         rng = np.random.default_rng([self.seed, 3])
-        operands = self.inputs.operands(self.sample)
-        chosen = [operands[p] for p in self.inputs.wrt]
-
-        def of(*new: Any) -> Any:
-            full = list(operands)
-            for position, operand in zip(self.inputs.wrt, new, strict=True):
-                full[position] = operand
-            return rule(*full)
-
-        def like(leaf: Any) -> Any:
-            leaf = jnp.asarray(leaf)
-            if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-                return np.zeros(leaf.shape, jax.dtypes.float0)
-            drawn = rng.standard_normal(leaf.shape)
-            if jnp.iscomplexobj(leaf):
-                drawn = drawn + 1j * rng.standard_normal(leaf.shape)
-            return jnp.asarray(drawn, leaf.dtype)
-
-        def combined(a: float, u: Any, b: float, v: Any) -> Any:
-            def one(x: Any, y: Any) -> Any:
-                return x if np.asarray(x).dtype == jax.dtypes.float0 else jnp.asarray(a * x + b * y, x.dtype)
-
-            return jax.tree.map(one, u, v)
-
         try:
             with self.context():
-                if isinstance(rule, jax.custom_jvp):
-                    push = functools.partial(jax.jvp, of, chosen)
-                    u, v = (jax.tree.map(like, chosen) for _ in range(2))
-                    sides = [push(list(t))[1] for t in (u, v, combined(-2.7, u, 0.31, v))]
-                else:
-                    value, pull = jax.vjp(of, *chosen)
-                    u, v = (jax.tree.map(like, value) for _ in range(2))
-                    sides = [pull(t) for t in (u, v, combined(-2.7, u, 0.31, v))]
-                wanted, got = (jax.tree.leaves(s) for s in (combined(-2.7, sides[0], 0.31, sides[1]), sides[2]))
-        except Exception:  # what cannot be run is found, and named, where the derivative is taken
-            return True
-        for want, have in zip(wanted, got, strict=True):
-            if np.asarray(want).dtype == jax.dtypes.float0:
-                continue
-            eps = tolerance.eps_of(_precision(have.dtype))
-            want, have = np.asarray(want, complex), np.asarray(have, complex)
-            top = max(tolerance.size(want), tolerance.size(have))
-            if np.all(np.isfinite(want)) and not tolerance.size(want - have) <= max(1e-6, 64 * eps) * top:
-                return False
-        return True
+                if not isinstance(rule, jax.custom_jvp):
+                    value, pull = jax.vjp(of, mine)
+                    bent = _bends(lambda g: pull(g)[0], value, rng)
+                    return {name for name, one in zip(sorted(mine), bent, strict=True) if one}
+
+                def push(tangents: Any) -> Any:
+                    zeros = {n: jnp.zeros_like(v) for n, v in mine.items()}
+                    return jax.jvp(of, (mine,), (zeros | tangents,))[1]
+
+                if not any(_bends(push, mine, rng)):
+                    return set()
+                # one at a time, to name it; where none is to blame alone, it is what they do together
+                return {name for name in mine if any(_bends(push, {name: mine[name]}, rng))} or set(mine)
+        except Exception as error:  # what cannot be run is found, and named, where the derivative is taken
+            self.notes.append(f"whether the rule is linear could not be tried: {handed.first_line(error)}")
+            return set()
 
     def _handed_on(self, rule: Any) -> Verdict:
         """The value that the rule itself computes, against the body's."""
 
         def closed(**named: Any) -> Any:
-            operands = self.inputs.operands(named)
-            chosen = [operands[p] for p in self.inputs.wrt]
-
-            def of(*new: Any) -> Any:
-                full = list(operands)
-                for position, operand in zip(self.inputs.wrt, new, strict=True):
-                    full[position] = operand
-                return rule(*full)
-
+            of, mine = self._by_arrays(rule, named)
             if isinstance(rule, jax.custom_jvp):
-                return ravelled(jax.jvp(of, chosen, jax.tree.map(jnp.zeros_like, chosen))[0])
-            return ravelled(jax.vjp(of, *chosen)[0])
+                return ravelled(jax.jvp(of, (mine,), (jax.tree.map(jnp.zeros_like, mine),))[0])
+            return ravelled(jax.vjp(of, mine)[0])
 
         function = self._of_leaves(self.f)
         owner = self._identity(lambda **named: ravelled(function(named)), self._annotations())
@@ -534,6 +567,49 @@ class Call:
         again = f"the same call: check_custom_derivative(..., seed={self.seed})"
         what = f"the value that the rule of {self.label} hands on, against the body's"
         return dataclasses.replace(verdict, reproducer=again, statement=what)
+
+
+def _bends(linear: Function, like: Any, rng: np.random.Generator) -> list[bool]:
+    """For each array that a function of tangents like these returns: whether it is anything but linear in them."""
+
+    def drawn(leaf: Any) -> Any:
+        dtype, shape = jnp.result_type(leaf), jnp.shape(leaf)
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            return np.zeros(shape, jax.dtypes.float0)
+        made = rng.standard_normal(shape)
+        if jnp.issubdtype(dtype, jnp.complexfloating):
+            made = made + 1j * rng.standard_normal(shape)
+        return jnp.asarray(made, dtype)
+
+    def combined(a: float, u: Any, b: float, v: Any) -> Any:
+        def one(x: Any, y: Any) -> Any:
+            return x if np.asarray(x).dtype == jax.dtypes.float0 else jnp.asarray(a * x + b * y, jnp.result_type(x))
+
+        return jax.tree.map(one, u, v)
+
+    u, v = (jax.tree.map(drawn, like) for _ in range(2))
+    of_u, of_v = linear(u), linear(v)
+    gaps = []
+    # what a small change leaves is rounding, in whatever precision the rule works inside
+    for a, b in ((1.0, 2.0**-13), (-2.7, 0.31), (2.0**10, 0.0), (2.0**-10, 0.0)):
+        wanted, got = combined(a, of_u, b, of_v), linear(combined(a, u, b, v))
+        gaps.append([_gap(w, g) for w, g in zip(*map(jax.tree.leaves, (wanted, got)), strict=True)])
+    found = []
+    for leaf, rounding, *others in zip(jax.tree.leaves(of_u), *gaps, strict=True):
+        inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+        allowed = max(1e-6, 64 * tolerance.eps_of(_precision(leaf.dtype)), 8 * rounding) if inexact else 0.0
+        found.append(bool(inexact and max(others) > allowed))
+    return found
+
+
+def _gap(wanted: Any, got: Any) -> float:
+    """How far two arrays are apart, relative to their largest entry; 0 where there is no number to compare."""
+    if np.asarray(wanted).dtype == jax.dtypes.float0:
+        return 0.0
+    a, b = np.asarray(wanted, complex), np.asarray(got, complex)
+    with np.errstate(all="ignore"):
+        top = max(tolerance.size(a), tolerance.size(b))
+        return tolerance.size(a - b) / top if top and np.isfinite(top) else 0.0
 
 
 def _weighted(f: Function, seed: int) -> Function:

@@ -53,6 +53,10 @@ class NoEvidence(IdentitiesError, ValueError):
     """There is nothing that a check could look at."""
 
 
+class NotEvaluated(IdentitiesError, ValueError):
+    """A function raises where a check calls it."""
+
+
 class NoClosedForm(IdentitiesError, ValueError):
     """No claim of an identity can serve as its derivative, or not the one that was named."""
 

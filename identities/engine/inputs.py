@@ -2,7 +2,7 @@
 
 Operands are values (arrays, numbers, lists of numbers, pytrees of them) or annotations such as
 `PosDef[Array, "n n"]`.  Floating-point leaves become named arrays; what is no array of floats and is
-not differentiated by (a Python int, a string, labels that index) is kept as it is.
+not differentiated by (a Python int, a string, labels that index, integers beside floats in a pytree) is kept as it is.
 """
 
 from __future__ import annotations
@@ -88,6 +88,15 @@ class Inputs:
             built.append(leaves[0] if tree is None else jax.tree.unflatten(tree, leaves))
         return built
 
+    def arrays(self, operands: Sequence[Any]) -> dict[str, Any]:
+        """The named arrays in operands that `operands` has put together."""
+        found = {}
+        for position, operand in enumerate(operands):
+            leaves = [operand] if self._trees[position] is None else jax.tree.leaves(operand)
+            mine = self.of(position)
+            found.update({leaf.name: leaves[at] for leaf, at in zip(mine, self.places(position), strict=True)})
+        return found
+
     def places(self, position: int) -> list[int]:
         """Where the arrays of an operand stand among all leaves of its pytree."""
         return [place for place, slot in enumerate(self._kept[position]) if slot is None]
@@ -111,16 +120,17 @@ def read(f: Callable[..., Any], operands: Sequence[Any], wrt: Wrt, dtype: str) -
     for position, (name, operand) in enumerate(zip(names, operands, strict=True)):
         tree, parts = _parts(name, operand)
         slots: list[Any] = []
-        # the tangent of x is called dx
-        name = f"{name}0" if name.startswith("d") and name[1:] in names else name
+        by = position in positions
+        # beside floats an integer is a setting; a differentiated operand of integers alone stands for floats
+        settings = tree is not None and (not by or any(_floating(part) for _, part in parts))
         for path, part in parts:
             label = name + path
-            value, note = _leaf(label, part, position in positions, tree is not None)
+            value, note = _leaf(label, part, by, tree is not None, settings)
+            notes += [note] if note else []
             if value is None:
                 slots.append((part,))
                 continue
             slots.append(None)
-            notes += [note] if note else []
             leaves.append(Leaf(_clean(label), label, position, value))
         trees.append(tree)
         kept.append(tuple(slots))
@@ -128,7 +138,22 @@ def read(f: Callable[..., Any], operands: Sequence[Any], wrt: Wrt, dtype: str) -
         names, tuple(leaves), positions, isinstance(wrt, int | str), tuple(notes), tuple(trees), tuple(kept)
     )
     _agree(inputs, dtype)
-    return inputs
+    return dataclasses.replace(inputs, leaves=_apart_from_tangents(leaves))
+
+
+def _apart_from_tangents(leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
+    """The leaves, with no name that is another's with a d before it: the tangent of x is called dx."""
+    names, found = {leaf.name for leaf in leaves}, []
+    taken = names | {f"d{name}" for name in names}
+    for leaf in leaves:
+        if leaf.name.startswith("d") and leaf.name[1:] in names:
+            number = 0
+            while {f"{leaf.name}{number}", f"d{leaf.name}{number}"} & taken:
+                number += 1
+            leaf = dataclasses.replace(leaf, name=f"{leaf.name}{number}")
+            taken |= {leaf.name, f"d{leaf.name}"}
+        found.append(leaf)
+    return tuple(found)
 
 
 def _agree(inputs: Inputs, dtype: str) -> None:
@@ -215,10 +240,19 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, int | float | complex | np.number) and not isinstance(value, bool)
 
 
-def _leaf(label: str, part: Any, differentiated: bool, inside: bool) -> tuple[Any, str]:
-    """The float64 (complex128) array of a leaf and what is to be said of it; (None, "") for one kept as it is.
+def _floating(part: Any) -> bool:
+    """Whether a leaf is an array of floats, real or complex, or declares one."""
+    if is_annotation(part) or isinstance(part, jax.core.Tracer):
+        return True
+    array = None if callable(part) or isinstance(part, str) else _as_numpy(part)
+    # bfloat16 is no kind of float to NumPy, but its name tells
+    return array is not None and (array.dtype.kind in "fc" or "float" in array.dtype.name)
 
-    `inside` says that it is one leaf of a pytree, whose integers are settings and are kept.
+
+def _leaf(label: str, part: Any, differentiated: bool, inside: bool, settings: bool) -> tuple[Any, str]:
+    """The float64 (complex128) array of a leaf, None for one kept as it is; and what is to be said of it.
+
+    `inside` says that it is one leaf of a pytree, and `settings` that the integers of this pytree are kept.
     """
     if is_annotation(part):
         if not isinstance(part, CountRange) and all(re.match("u?int|bool", str(d)) for d in part.dtype.dtypes):
@@ -228,14 +262,13 @@ def _leaf(label: str, part: Any, differentiated: bool, inside: bool) -> tuple[An
         return part, ""
     if isinstance(part, jax.core.Tracer):
         raise TypeError(f"operand {label} is traced: the call stands inside jit, vmap or grad; call it outside")
-    array = None if callable(part) or isinstance(part, str) else _as_numpy(part)
-    # bfloat16 is no kind of float to NumPy, but its name tells
-    floating = array is not None and (array.dtype.kind in "fc" or "float" in array.dtype.name)
-    if array is None or not (floating or (array.dtype.kind in "iu" and not inside)):
+    array, floating = None if callable(part) or isinstance(part, str) else _as_numpy(part), _floating(part)
+    if array is None or not (floating or (array.dtype.kind in "iu" and not settings)):
         if differentiated and not inside:
             what = array.dtype.name if array is not None else type(part).__name__
             raise UnsupportedDtype(f"operand {label} must hold floating-point numbers; got {what}")
-        return None, ""
+        whole = array is not None and array.dtype.kind in "iu"
+        return None, f"the integers of {label} are kept, and not differentiated by" if differentiated and whole else ""
     if not floating and not differentiated and (isinstance(part, int) or array.dtype.kind == "u"):
         return None, ""  # the k of x**k
     if not floating and not differentiated and not isinstance(part, list | tuple) and array.ndim < 2:
@@ -259,7 +292,8 @@ def _as_numpy(part: Any) -> np.ndarray | None:
 
 def their_line(error: BaseException) -> str:
     """Where in the caller's own code an error arose: ' at file.py, line 3 (`return np.sum(x)`)', or nothing."""
-    ours = {str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(jax.__file__).resolve().parent)}
+    engine = pathlib.Path(__file__).resolve().parent
+    ours = {str(engine), str(engine.parent / "book.py"), str(pathlib.Path(jax.__file__).resolve().parent)}
     ours |= {sysconfig.get_paths()[key] for key in ("purelib", "platlib", "stdlib")}
     found = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -271,6 +305,27 @@ def their_line(error: BaseException) -> str:
     return found
 
 
+def defined_at(function: Any) -> str:
+    """Where a function was defined, of which no line failed: ' (defined at file.py, line 3)', or nothing."""
+    function = getattr(function, "func", function)  # of a functools.partial
+    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+    return f" (defined at {pathlib.Path(code.co_filename).name}, line {code.co_firstlineno})" if code else ""
+
+
+class NoNumbers(TypeError):
+    """A function returned something that is no array."""
+
+
+def must_be_numbers(result: Any, what: str, function: Any) -> None:
+    """Raise NoNumbers unless a function returned an array, a number or a pytree of them."""
+    for leaf in jax.tree.leaves(result, is_leaf=lambda v: hasattr(v, "todense")):
+        if hasattr(leaf, "todense") or isinstance(leaf, jax.Array):
+            continue
+        array = None if isinstance(leaf, str) or callable(leaf) else _as_numpy(leaf)
+        if array is None or (array.dtype.kind not in "biufc" and "float" not in array.dtype.name):
+            raise NoNumbers(f"{what} must return numbers, and returned a {type(leaf).__name__}{defined_at(function)}")
+
+
 def first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0].rstrip('.') if text else ''}"
@@ -280,6 +335,8 @@ def outline(f: Callable[..., Any], arguments: Sequence[Any], what: str = "the fu
     """The shapes and dtypes that a function returns, without running it.  Raises ValueError, in one sentence."""
     try:
         return jax.eval_shape(f, *arguments)
+    except NoNumbers as error:
+        raise ValueError(str(error)) from error
     except jax.errors.TracerArrayConversionError as error:
         raise ValueError(
             f"{what} cannot be traced by JAX{their_line(error)}: write it with jax.numpy in place of numpy, "
@@ -298,6 +355,7 @@ def must_be_pure(f: Callable[..., Any], arguments: Sequence[Any], what: str = "t
     """Trace twice: what differs comes from random numbers, a counter or other state.  Raises ValueError."""
     # a new function each time, since JAX would answer the second call from its cache
     traced = [jax.make_jaxpr(lambda *a: f(*a))(*arguments) for _ in range(2)]
+    must_stand_outside(traced[0].consts, what)
     text = [re.sub(r"0x[0-9a-f]+", "", str(t.jaxpr)) for t in traced]
     same = text[0] == text[1] and len(traced[0].consts) == len(traced[1].consts)
     if not same or not all(_same(a, b) for a, b in zip(traced[0].consts, traced[1].consts, strict=True)):
@@ -305,6 +363,12 @@ def must_be_pure(f: Callable[..., Any], arguments: Sequence[Any], what: str = "t
             f"{what} has side effects: two calls at the same operands compute different things "
             "(NumPy random numbers, a counter, other state?); pass what changes as an operand"
         )
+
+
+def must_stand_outside(constants: Sequence[Any], what: str) -> None:
+    """Raise TypeError where a function uses a value that is traced outside of it."""
+    if any(isinstance(c, jax.core.Tracer) for c in constants):
+        raise TypeError(f"{what} uses a traced value: the call stands inside jit, vmap or grad; call it outside")
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -333,22 +397,41 @@ def must_fit(what: str, sizes: Iterator[int] | Sequence[int], instead: str, memo
         )
 
 
-def through_numpy(function: Callable[..., Any], arguments: Sequence[Any], result: Any) -> Callable[..., Any]:
-    """A function that JAX cannot trace, as a callback that returns arrays like `result` (a pytree)."""
-    leaves, tree = jax.tree.flatten(result)
-    like = [np.asarray(leaf) for leaf in leaves]
+class ThroughNumpy:
+    """A function that JAX cannot trace, as a callback.  `like(*operands)` is a result at operands of these shapes.
 
-    def concrete(*operands: Any) -> list[np.ndarray]:
-        plain = jax.tree.map(lambda v: np.asarray(v) if isinstance(v, jax.Array) else v, operands)
-        try:
-            found = jax.tree.leaves(function(*plain))
-        except Exception:  # a step may leave the domain of the function, which was called at the operands themselves
-            return [np.full(b.shape, np.nan).astype(b.dtype) for b in like]
-        return [np.asarray(a, b.dtype).reshape(b.shape) for a, b in zip(found, like, strict=True)]
+    A step or a draw may leave the domain of the function: what raises there is NaN; `failed` keeps the first reason.
+    """
 
-    def called(*operands: Any) -> Any:
-        shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in like]
-        found = jax.pure_callback(concrete, shapes, *operands, vmap_method="sequential")
-        return jax.tree.unflatten(tree, found)
+    def __init__(self, function: Callable[..., Any], what: str, like: Callable[..., Any]):
+        self.function, self.what, self.like = function, what, like
+        self.failed = ""
 
-    return called
+    def __call__(self, *operands: Any) -> Any:
+        like, tree = jax.tree.flatten(self.like(*operands))
+        arrays = [np.asarray(leaf) for leaf in like]
+        # an integer here may be a fraction a step away
+        kinds = [np.dtype(np.float64) if a.dtype.kind in "iu" else a.dtype for a in arrays]
+        shapes = [jax.ShapeDtypeStruct(a.shape, kind) for a, kind in zip(arrays, kinds, strict=True)]
+        leaves, whole = jax.tree.flatten(operands)
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]  # others are kept
+
+        def concrete(*given: Any) -> list[np.ndarray]:
+            try:
+                plain = list(leaves)
+                for i, value in zip(places, given, strict=True):
+                    plain[i] = np.asarray(value)
+                found = [np.asarray(leaf) for leaf in jax.tree.leaves(self.function(*jax.tree.unflatten(whole, plain)))]
+                for leaf, wanted in zip(found, shapes, strict=True):
+                    if leaf.shape != wanted.shape or (leaf.dtype.kind == "c" and wanted.dtype.kind != "c"):
+                        raise TypeError(
+                            f"it returned {leaf.dtype.name}{list(leaf.shape)} where {wanted.dtype.name}"
+                            f"{list(wanted.shape)} was expected"
+                        )
+                return [leaf.astype(wanted.dtype) for leaf, wanted in zip(found, shapes, strict=True)]
+            except Exception as error:
+                self.failed = self.failed or f"{self.what} fails{their_line(error)}: {first_line(error)}"
+                return [np.full(wanted.shape, np.nan, wanted.dtype) for wanted in shapes]
+
+        arguments = [leaves[i] for i in places]
+        return jax.tree.unflatten(tree, jax.pure_callback(concrete, shapes, *arguments, vmap_method="sequential"))

@@ -43,7 +43,8 @@ def check_gradient(
     operands   arrays, numbers, pytrees of them; or annotations, and then shapes and draws come from `seed`
     wrt        the position or the name of an operand, or a tuple of them
     dtype      the precision whose arithmetic is judged: float64, float32, float16 or bfloat16
-    entries, within   "symmetric", ...: a derivative in the free entries of a structured matrix, or within its space
+    entries, within   "symmetric", ...: a derivative in the free entries of a structured matrix, or within its space,
+               for the square matrices among `wrt`
     against    "autodiff", or "differences" for a function that JAX cannot trace or differentiate
 
     The verdict is about the operands given; where it holds at special ones only (a symmetric A), `diagnosis` says
@@ -150,7 +151,8 @@ def check_custom_derivative(
 
     Its derivative by every array among `operands` (or those of `wrt`) is held against autodiff of its undecorated
     body and against differences of it; with `against="differences"`, for a body that JAX cannot differentiate,
-    against differences alone.  The value that the rule hands on is held against the body's too.  Jacobians of more
+    against differences alone.  The value that the rule hands on is held against the body's too, and the rule must be
+    linear in its tangent or cotangent: one that forgets it, takes its modulus or clips it fails.  Jacobians of more
     than a million entries are checked along one random cotangent.  Returns Verdicts: the value, then each operand.
     Raises TypeError where `f` carries no rule, and as `check_gradient` does.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from identities.engine.errors import NotEvaluated
 from identities.engine.identity import Claim
 from identities.engine.inputs import must_fit, physical_memory, their_line
 from identities.engine.shapes import Case, draw_operands
@@ -134,7 +136,7 @@ class Program:
             try:
                 row: dict[str, Any] = {"value": function(**plain, **case.counts)}
             except Exception as error:
-                raise ValueError(f"{function.__name__} cannot be evaluated: {_first_line(error)}") from error
+                raise NotEvaluated(f"{function.__name__} cannot be evaluated: {_first_line(error)}") from error
             for claim in self.claims:
                 row[claim.name] = self._sides(claim, arrays, case, problems.setdefault(claim.name, {}))
             rows.append(row)
@@ -176,17 +178,29 @@ class Program:
         return sides
 
     def run(self, draws: Sequence[Values]) -> list[Row]:
-        """Both sides of every claim at one draw for each case."""
-        rows = jax.device_get(self._call(draws))
+        """Both sides of every claim at one draw for each case.  Raises NotEvaluated where a callback in it raises."""
+        with self._running():
+            rows = jax.device_get(self._compiled([self._arrays(values) for values in draws]))
         return [self._row(row, problems) for row, problems in zip(rows, self.problems, strict=True)]
 
     def values(self, draws: Sequence[Values]) -> list[np.ndarray]:
-        """The function's value alone, for each case: what differences need."""
-        return [np.asarray(row["value"]) for row in self._call(draws)]
+        """The function's value alone, for each case: what differences need.  Raises as `run` does."""
+        with self._running():
+            rows = self._compiled([self._arrays(values) for values in draws])
+            return [np.asarray(row["value"]) for row in rows]
 
-    def _call(self, draws: Sequence[Values]) -> Any:
-        with checking_context(self.device, self.precision):
-            return self._compiled([self._arrays(values) for values in draws])
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        try:
+            with checking_context(self.device, self.precision):
+                yield
+        except jax.errors.JaxRuntimeError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            if "allback" not in str(error):
+                raise
+            raised = next((line for line in lines if re.match(r"\w+(\.\w+)*(Error|Exception)\b", line)), lines[0])
+            name = self.claims[0].identity.function.__name__
+            raise NotEvaluated(f"{name} cannot be evaluated: a callback in it raises {raised.strip()}") from error
 
     def _row(self, row: dict[str, Any], problems: dict[str, dict[str, str]]) -> Row:
         answers = {}
@@ -215,6 +229,6 @@ def _matching(dtype: Any, tier: np.dtype[Any]) -> np.dtype[Any]:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, jax.errors.TracerArrayConversionError):
-        return "JAX cannot trace it (write it with jax.numpy in place of numpy)"
+        return f"JAX cannot trace it{their_line(error)} (write it with jax.numpy in place of numpy)"
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}{their_line(error)}"

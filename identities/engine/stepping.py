@@ -165,7 +165,8 @@ class Stepping:
             still &= gaps[-1] <= 10 * np.abs(sides[-1]).max(axis=0)  # no spike, as close to a pole
         if not all(np.all(np.isfinite(v)) for v in (*rates, *gaps, *sides)):
             return ""
-        if np.any((gaps[-1] > 0) & (np.min(gaps, axis=0) > 0.9 * gaps[-1]) & still):
+        steady = np.abs(gaps[-2] - gaps[-1]) <= 0.1 * gaps[-1]  # the stairs of float32 inside f are not
+        if np.any((gaps[-1] > 0) & steady & still):
             return "jump"
         high, low = np.max(rates, axis=0), np.min(rates, axis=0)
         return "kink" if np.any((high > 0) & (low > 0.5 * high)) else ""
