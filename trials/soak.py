@@ -520,8 +520,8 @@ def page(result: dict[str, Any]) -> str:
         near, far = counts[upper <= 8].sum() / counts.sum(), int(counts[upper > 32].sum())
         share, name, row = worst[dtype]
         lines.append(
-            f"| {dtype} | {int(counts.sum()):,} | {100 * near:.3f} % | {far:,} | {row['worst']:.3g} | {LIMIT / share:.3g} "
-            f"| `{name.split(' ')[0]}`, {row['case']}, seed {row['seed']} |"
+            f"| {dtype} | {int(counts.sum()):,} | {100 * near:.3f} % | {far:,} "
+            f"| {row['worst']:.3g} | {LIMIT / share:.3g} | `{name.split(' ')[0]}`, {row['case']}, seed {row['seed']} |"
         )
     given = [c for c in plan_claims(plan) if c.slack != 1]
     lines += [
