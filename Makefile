@@ -72,7 +72,7 @@ errata: $(READY) ## search the counterexamples of all refuted claims again, and 
 mutants: $(READY) ## plant slips in every closed form, and see that the check notices each; writes docs/mutants.md
 	@$(RUN) -W ignore -m trials.mutants $(ARGS)
 
-soak: $(TIMERS) ## run every claim over 10,000 seeds, and see that none alarms; goes on where it was cut off (30 min)
+soak: $(TIMERS) ## run every claim over 10,000 seeds, and see that none alarms; goes on where it was cut off (25 to 45 min)
 	@$(RUN) -W ignore -m trials.soak $(ARGS)
 
 accuracy: $(TIMERS) ## hold closed forms and autodiff against 50 digits, up to condition 1e12; writes docs/accuracy.md (5 min)
