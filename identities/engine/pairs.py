@@ -48,10 +48,10 @@ def check_gradient(
     against    "autodiff", or "differences" for a function that JAX cannot trace or differentiate
 
     The verdict is about the operands given; where it holds at special ones only (a symmetric A), or where differences
-    along two directions confirm it and autodiff is wrong, `diagnosis` says so.  Any other diagnosis explains them and three general draws of the same shapes.  Returns a Verdict, or
-    Verdicts for several arrays.  Raises, in one sentence each: TypeError for an operand or `wrt` that does not fit,
-    ValueError for a function that fails, has side effects or returns no real scalar, UnsupportedDtype, NotFinite,
-    NoEvidence, TooLarge.
+    along two directions confirm it and autodiff is wrong, `diagnosis` says so. Any other diagnosis explains them
+    and three general draws of the same shapes. Returns a Verdict, or Verdicts for several arrays. Raises, in one
+    sentence each: TypeError for an operand or `wrt` that does not fit, ValueError for a function that fails, has
+    side effects or returns no real scalar, UnsupportedDtype, NotFinite, NoEvidence, TooLarge.
 
         >>> import jax.numpy as jnp, identities
         >>> v = identities.check_gradient(lambda A, x: x @ A @ x, lambda A, x: 2 * A @ x,
