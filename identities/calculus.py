@@ -104,7 +104,7 @@ def sine_derivative_is_shifted(x, a, b, k):
 
 def _slope(w, a, B):
     """The gradient of a' sin(Bw)."""
-    return B.T @ (a * jnp.cos(B @ w))
+    return (a * jnp.cos(B @ w)) @ B
 
 
 @identity("Derivative along the direction of steepest descent")

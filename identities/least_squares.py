@@ -360,8 +360,9 @@ def lsq_dtheta(y, Phi, theta):
 def lsq_dtheta_chain(y, Phi, theta):
     r"\left(2\,(y - \Phi\theta)^\top (-\Phi)\right)^\top"
     e = y - Phi @ theta
-    dL_de, de_dtheta = 2 * e, -Phi
-    return dL_de @ de_dtheta
+    # the sign of de/dtheta = -Phi is moved to the vector: to negate the matrix would copy it
+    dL_de = 2 * e
+    return -dL_de @ Phi
 
 
 @lsq.refuted(
@@ -498,17 +499,31 @@ def ridge_minimum(y: Float[Array, "n"], X: Float[Array, "n p"], l: Positive[Arra
     return jnp.sum((y - X @ b) ** 2) + l * jnp.sum(b**2)
 
 
+def _ridge_minimizer(y, X, l):
+    """b = (X'X + l I)^-1 X'y by Cholesky and one step of iterative refinement.
+
+    The system squares the condition of X, and no other error of b is made up for in the derivatives below.  A step
+    costs three products with a vector and gives back what that lost, up to a condition of about 1e6 of X in float64.
+    """
+    factor = ridge_cholesky(X, l)
+    b = jax.scipy.linalg.cho_solve(factor, y @ X)
+    return b + jax.scipy.linalg.cho_solve(factor, (y - X @ b) @ X - l * b)
+
+
 @ridge_minimum.value("ours")
 def ridge_minimum_is_dual(y, X, l):
     r"l\, y^\top (X X^\top + l I)^{-1} y"
-    return l * (y @ jax.scipy.linalg.cho_solve(ridge_cholesky(X.T, l), y))
+    factor = ridge_cholesky(X.T, l)
+    a = jax.scipy.linalg.cho_solve(factor, y)
+    a = a + jax.scipy.linalg.cho_solve(factor, y - X @ (a @ X) - l * a)  # refined as in _ridge_minimizer
+    return l * (y @ a)
 
 
 @ridge_minimum.value("ours", computed=True)
 def ridge_minimum_is_computed(y, X, l):
     r"\|y - Xb\|^2 + l\|b\|^2,\quad b = (X^\top X + l I)^{-1} X^\top y"
     # the shorter y'(y - Xb) is equal, but cancels where the fit is close
-    b = jax.scipy.linalg.cho_solve(ridge_cholesky(X, l), y @ X)
+    b = _ridge_minimizer(y, X, l)
     r = y - X @ b
     return r @ r + l * (b @ b)
 
@@ -517,24 +532,27 @@ def ridge_minimum_is_computed(y, X, l):
 def ridge_minimum_dy(y, X, l):
     r"2\,(y - Xb),\quad b = (X^\top X + l I)^{-1} X^\top y"
     # at a minimum the derivative by b is zero, so b counts as a constant in this and the next two
-    return 2 * (y - X @ jax.scipy.linalg.cho_solve(ridge_cholesky(X, l), y @ X))
+    return 2 * (y - X @ _ridge_minimizer(y, X, l))
 
 
 @ridge_minimum.gradient("X", "ours")
 def ridge_minimum_dX(y, X, l):
     r"-2\,(y - Xb)b^\top,\quad b = (X^\top X + l I)^{-1} X^\top y"
-    b = jax.scipy.linalg.cho_solve(ridge_cholesky(X, l), y @ X)
+    b = _ridge_minimizer(y, X, l)
     return -2 * jnp.outer(y - X @ b, b)
 
 
 @ridge_minimum.gradient("l", "ours")
 def ridge_minimum_dl(y, X, l):
     r"b^\top b,\quad b = (X^\top X + l I)^{-1} X^\top y"
-    b = jax.scipy.linalg.cho_solve(ridge_cholesky(X, l), y @ X)
+    b = _ridge_minimizer(y, X, l)
     return b @ b
 
 
 @ridge_minimum.hessian("y", "ours")
 def ridge_minimum_d2y(y, X, l):
     r"2\left(I - X(X^\top X + l I)^{-1}X^\top\right)"
-    return 2 * (jnp.eye(y.shape[0], dtype=y.dtype) - X @ jax.scipy.linalg.cho_solve(ridge_cholesky(X, l), X.T))
+    # with X above sqrt(l) I = QR and Q_1 the rows of Q beside X, X R^-1 is Q_1: no system of squared condition
+    n, p = X.shape
+    Q = jnp.linalg.qr(jnp.concatenate([X, jnp.sqrt(l) * jnp.eye(p, dtype=X.dtype)]))[0][:n]
+    return 2 * (jnp.eye(n, dtype=y.dtype) - Q @ Q.T)

@@ -471,7 +471,7 @@ def tr_xtbxc_d2X(X, B, C):
 @tr_xtbxc.gradient("B", printed("Giles 2.3.2", r"B\bar{C}B^\top"))
 def tr_xtbxc_dB(X, B, C):
     r"XC^\top X^\top"
-    return jnp.linalg.multi_dot([X, C.T, X.T])
+    return (X @ C.T) @ X.T
 
 
 @tr_xtbxc.gradient("C", "ours")
