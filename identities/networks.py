@@ -123,7 +123,7 @@ def _backward(slope, f, A, y):
     z = [g] * A.shape[0]
     for i in reversed(range(A.shape[0])):
         z[i] = slope(f[i + 1]) * g
-        g = A[i].T @ z[i]
+        g = z[i] @ A[i]
     return g, jnp.stack(z)
 
 
@@ -237,8 +237,8 @@ def _three(x, A0, b0, A1, b1, A2, b2, y):
     f2 = jax.nn.sigmoid(A1 @ f1 + b1)
     f3 = jax.nn.sigmoid(A2 @ f2 + b2)
     z3 = f3 * (1 - f3) * 2 * (f3 - y)
-    z2 = f2 * (1 - f2) * (A2.T @ z3)
-    z1 = f1 * (1 - f1) * (A1.T @ z2)
+    z2 = f2 * (1 - f2) * (z3 @ A2)
+    z1 = f1 * (1 - f1) * (z2 @ A1)
     return (f1, f2, f3), (z1, z2, z3)
 
 
@@ -301,7 +301,7 @@ def three_layers_db0(x, A0, b0, A1, b1, A2, b2, y):
 @three_layers.gradient("x", "VCN N23")
 def three_layers_dx(x, A0, b0, A1, b1, A2, b2, y):
     r"A_0^\top z_1"
-    return A0.T @ _three(x, A0, b0, A1, b1, A2, b2, y)[1][0]
+    return _three(x, A0, b0, A1, b1, A2, b2, y)[1][0] @ A0
 
 
 @three_layers.gradient("y", "ours")

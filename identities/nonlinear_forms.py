@@ -7,13 +7,14 @@ on the complex least mean square has both.  A quotient is taken where its denomi
 Bx is not zero cannot be said of x alone, and is left to the reader.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from identities.engine.identity import identity
 from identities.engine.operands import Complex, Count, Scalar, Symmetric
 from identities.lemmas import outer_ik_jl, power_derivative
+
+# v @ X costs what X @ v does; XLA would copy X for X.T @ v.
 
 
 def _krylov(X, v, n):
@@ -24,10 +25,25 @@ def _krylov(X, v, n):
     return jnp.stack(rows)
 
 
+def _krylov_transposed(v, X, n):
+    """The rows v', v'X, ..., v'X^(n-1)."""
+    rows = [v]
+    for _ in range(n - 1):
+        rows.append(rows[-1] @ X)
+    return jnp.stack(rows)
+
+
 def _power_times(X, v, n):
     """X^n v by n products with a vector."""
     for _ in range(n):
         v = X @ v
+    return v
+
+
+def _times_power(v, X, n):
+    """v'X^n by n products with a vector."""
+    for _ in range(n):
+        v = v @ X
     return v
 
 
@@ -159,7 +175,7 @@ def bilinear_power_is_computed(a, X, n, b):
 @bilinear_power.gradient("X", "MCB 91")
 def bilinear_power_dX(a, X, n, b):
     r"\sum_{r=0}^{n-1} (X^r)^\top ab^\top(X^{n-1-r})^\top"
-    return _krylov(X.T, a, n).T @ _krylov(X, b, n)[::-1]
+    return _krylov_transposed(a, X, n).T @ _krylov(X, b, n)[::-1]
 
 
 @bilinear_power.gradient("a", "ours")
@@ -171,7 +187,7 @@ def bilinear_power_da(a, X, n, b):
 @bilinear_power.gradient("b", "ours")
 def bilinear_power_db(a, X, n, b):
     r"(X^n)^\top a"
-    return _power_times(X.T, a, n)
+    return _times_power(a, X, n)
 
 
 @identity("Bilinear form of the Gram matrix of a power")
@@ -193,7 +209,7 @@ def bilinear_power_gram_is_computed(a, X, n, b):
 def bilinear_power_gram_dX(a, X, n, b):
     r"\sum_{r=0}^{n-1} (X^r)^\top X^n(ab^\top + ba^\top)(X^{n-1-r})^\top"
     A, B = _krylov(X, a, n + 1), _krylov(X, b, n + 1)
-    return _krylov(X.T, A[n], n).T @ B[:n][::-1] + _krylov(X.T, B[n], n).T @ A[:n][::-1]
+    return _krylov_transposed(A[n], X, n).T @ B[:n][::-1] + _krylov_transposed(B[n], X, n).T @ A[:n][::-1]
 
 
 @bilinear_power_gram.refuted(
@@ -206,19 +222,19 @@ def bilinear_power_gram_dX_printed_MCB92(a, X, n, b):
     r"""\sum_{r=0}^{n-1} \left[X^{n-1-r}ab^\top(X^n)^\top X^r
     + (X^r)^\top X^n ab^\top(X^{n-1-r})^\top\right]"""
     A, B = _krylov(X, a, n + 1), _krylov(X, b, n + 1)
-    return A[:n][::-1].T @ _krylov(X.T, B[n], n) + _krylov(X.T, A[n], n).T @ B[:n][::-1]
+    return A[:n][::-1].T @ _krylov_transposed(B[n], X, n) + _krylov_transposed(A[n], X, n).T @ B[:n][::-1]
 
 
 @bilinear_power_gram.gradient("a", "ours")
 def bilinear_power_gram_da(a, X, n, b):
     r"(X^n)^\top X^n b"
-    return _power_times(X.T, _power_times(X, b, n), n)
+    return _times_power(_power_times(X, b, n), X, n)
 
 
 @bilinear_power_gram.gradient("b", "ours")
 def bilinear_power_gram_db(a, X, n, b):
     r"(X^n)^\top X^n a"
-    return _power_times(X.T, _power_times(X, a, n), n)
+    return _times_power(_power_times(X, a, n), X, n)
 
 
 @identity("Bilinear form of two functions of a vector")
@@ -266,7 +282,10 @@ def rayleigh_is_expanded(x, A, B):
 @rayleigh.gradient("x", "MCB 94")
 def rayleigh_dx_expanded(x, A, B):
     r"\frac{\partial}{\partial x}\,\frac{x^\top A^\top Ax}{x^\top B^\top Bx}"
-    return jax.grad(lambda x: (x @ A.T @ A @ x) / (x @ B.T @ B @ x))(x)
+    # by the rule for a quotient of the two forms
+    a, b = A @ x, B @ x
+    aa, bb = a @ a, b @ b
+    return (2 * bb * (a @ A) - 2 * aa * (b @ B)) / jnp.square(bb)
 
 
 @rayleigh.gradient("x", "ours")
