@@ -10,7 +10,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test lint record errata mutants soak accuracy peers bench bench-quick bench-gpu names clean interpreter
+.PHONY: help check test lint record errata mutants soak accuracy scale peers bench bench-quick bench-gpu names clean interpreter
 
 VENV ?= .venv
 ARGS ?=
@@ -77,6 +77,9 @@ soak: $(TIMERS) ## run every claim over 10,000 seeds, and see that none alarms; 
 
 accuracy: $(TIMERS) ## hold closed forms and autodiff against 50 digits, up to condition 1e12; writes docs/accuracy.md (5 min)
 	@$(RUN) -W ignore -m trials.accuracy $(ARGS)
+
+scale: $(TIMERS) ## check at n up to 2048 along random directions, and time it; goes on where it was cut off (30 min)
+	@$(PINNED) $(RUN) -W ignore -m trials.scale $(ARGS)
 
 peers: $(BENCH) ## hand wrong gradients and right ones to our check and those of jax, torch and scipy (15 min)
 	@$(RUN) -W ignore -m trials.peers $(ARGS)

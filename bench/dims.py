@@ -51,10 +51,15 @@ def dims_of(claim: Claim, n: int) -> Sizes:
     """The sizes of a claim for an asked n.  Raises ValueError where its condition cannot be met."""
     size = n
     while True:
-        sizes = Sizes(_dims(claim, size), _counts(claim), size, size != n)
+        sizes = dataclasses.replace(sizes_of(claim, size), reduced=size != n)
         if size == 1 or largest_array(claim, sizes) <= LARGEST:
             return sizes
         size //= 2
+
+
+def sizes_of(claim: Claim, n: int) -> Sizes:
+    """The sizes of a claim for n by the rule, however large they are.  Raises as `dims_of` does."""
+    return Sizes(_dims(claim, n), _counts(claim), n, False)
 
 
 def _dims(claim: Claim, n: int) -> dict[str, int]:
@@ -99,21 +104,25 @@ def largest_array(claim: Claim, sizes: Sizes) -> int:
     arrays = abstract(claim, sizes)
     counts = tuple(sorted(sizes.counts.items()))
     shapes = tuple((n, a.shape, a.dtype) for n, a in arrays.items())
-    worst = max(_traced(claim.identity.function, shapes, counts), *(math.prod(a.shape) for a in arrays.values()))
+    worst = max(
+        traced_largest(claim.identity.function, shapes, counts, True), *(math.prod(a.shape) for a in arrays.values())
+    )
     if claim.kind == "gradient":
-        return max(worst, _traced(claim.function, shapes, counts))
+        return max(worst, traced_largest(claim.function, shapes, counts, True))
     if claim.kind in ("hessian", "jacobian"):
         first, last = (math.prod(arrays[w].shape) for w in (claim.wrt[0], claim.wrt[-1]))
-        passing = _traced(claim.identity.function, shapes, counts)
+        passing = traced_largest(claim.identity.function, shapes, counts, True)
         return max(worst, last * (max(passing, first) if claim.kind == "hessian" else passing))
     return worst
 
 
 @functools.cache
-def _traced(function: Any, shapes: Any, counts: Any) -> int:
+def traced_largest(function: Any, shapes: Any, counts: Any, whole: bool = False) -> int:
+    """The size of the largest array that a function forms; of an operator it returns all entries with `whole`."""
     arrays = {n: jax.ShapeDtypeStruct(shape, dtype) for n, shape, dtype in shapes}
+    called = lambda arrays: function(**arrays, **dict(counts))  # noqa: E731
     with jax.enable_x64(True):
-        traced = jax.make_jaxpr(lambda arrays: dense(function(**arrays, **dict(counts))))(arrays)
+        traced = jax.make_jaxpr((lambda arrays: dense(called(arrays))) if whole else called)(arrays)
     return max(_largest(traced.jaxpr), *(math.prod(a.shape) for a in traced.out_avals), 1)
 
 

@@ -101,7 +101,7 @@ def check(
     dtype: Any = "float64",
     dims: Mapping[str, int] | None = None,
     shapes: int = 3,
-    samples: int = 16,
+    samples: int | None = None,
     seed: int = 0,
     device: str | None = None,
 ) -> Any:

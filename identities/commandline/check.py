@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from identities.engine.verdict import Verdict
 
 
+PROBE = {"auto": None, "always": True, "never": False}
+
+
 def add_commands(commands: Any) -> None:
     p = commands.add_parser("check", help="hold claims against autodiff and against differences", description=__doc__)
     p.add_argument(
@@ -33,7 +36,13 @@ def add_commands(commands: Any) -> None:
     )
     p.add_argument("--dims", type=parse_dims, metavar="m=4,n=3", help="fix dims (and integers such as k) by name")
     p.add_argument("--shapes", type=positive, default=3, help="telling shapes per claim (default 3)")
-    p.add_argument("--samples", type=positive, default=16, help="draws per shape (default 16)")
+    p.add_argument("--samples", type=positive, help="draws per shape (default 16; of operands above 2^18 entries: 1)")
+    p.add_argument(
+        "--probe",
+        choices=PROBE,
+        default="auto",
+        help="check Jacobians and Hessians along random directions, not as a whole (default: above 2^20 entries)",
+    )
     p.add_argument("--seed", type=natural, default=0, help="seed of shapes and draws (default 0)")
     p.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to run (default: JAX's choice)")
     p.add_argument("--json", action="store_true", help="print verdicts as JSON")
@@ -124,6 +133,7 @@ def run(options: argparse.Namespace) -> int:
         options.samples,
         options.seed,
         options.device,
+        probe=PROBE[options.probe],
     )
     started = time.perf_counter()
     verdicts: list[Verdict] = []

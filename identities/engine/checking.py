@@ -21,7 +21,7 @@ from identities.engine.diagnosis import FITS, Elsewhere, Patient, Sides, diagnos
 from identities.engine.errors import OperandViolation, UnsupportedDtype
 from identities.engine.identity import Claim
 from identities.engine.operands import is_word
-from identities.engine.program import Program, Row, Values, checking_context, find_device
+from identities.engine.program import LARGE, Program, Row, Values, checking_context, find_devices
 from identities.engine.shapes import stream
 from identities.engine.verdict import Tried, Verdict
 
@@ -29,8 +29,8 @@ NOT_RESOLVED = "not resolved: the derivative is lost beside the function's size;
 SHARED = (
     "the formula says what autodiff says, and both are wrong: a stop_gradient, a rule of its own or rounding inside f"
 )
-LARGE = 2**18  # entries of an operand whose word is no longer looked at in every draw
 WITNESSED = 2  # draws at which differences are taken, at every shape
+SAMPLES, FEW = 16, 1  # draws for a shape where none are asked for; of large operands
 FRESH = 3  # further draws that a diagnosis must explain
 DTYPES = ("float64", "float32")
 
@@ -38,6 +38,9 @@ DTYPES = ("float64", "float32")
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How a check is run: `dims` fixes dims by name, `shapes` and `samples` say how many are tried.
+
+    `samples=None` is 16 draws a shape, and one where an operand has 2^18 entries or more: there, differences are
+    taken of a user's function only, since those of the book's were taken at small shapes.
 
     `diagnose=False` leaves out the search for an explanation of what fails (some hundred runs more).
     `probe` says whether Jacobians and Hessians are checked along random directions (identities.engine.probing); None:
@@ -47,7 +50,7 @@ class Options:
     dtypes: tuple[str, ...] = DTYPES
     dims: Mapping[str, int] | None = None
     shapes: int = 3
-    samples: int = 16
+    samples: int | None = None
     seed: int = 0
     device: str | None = None
     precision: str = "highest"
@@ -59,8 +62,9 @@ class Options:
             if dtype not in tolerance.PRECISIONS:
                 raise UnsupportedDtype(f"dtype must be one of {', '.join(tolerance.PRECISIONS)}; got {dtype!r}")
         for name in ("shapes", "samples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
         if any(size < 0 for size in (self.dims or {}).values()):
@@ -133,10 +137,13 @@ class Examination:
             claims,
             self.cases,
             self.dtypes,
-            find_device(options.device),
+            # a user's function may hold what cannot be spread over devices
+            find_devices(options.device) if strict else find_devices(options.device)[:1],
             precision=options.precision,
             strict=strict,
         )
+        self.samples = options.samples or (FEW if self.program.large else SAMPLES)
+        self.witnesses = 0 if strict and self.program.large else WITNESSED
         self.seen = {(c.name, d.name): [_Seen() for _ in self.cases] for c in claims for d in self.dtypes}
         self.witnessed = {c.name: _Witnessed() for c in claims}
 
@@ -166,18 +173,22 @@ class Examination:
             self._run()
 
     def _run(self) -> None:
-        for index in range(self.options.samples):
-            drawn = self.draws(index)
-            for values in drawn:
-                self._keeps_words(values)
-            rows64 = None
+        for start in range(0, self.samples, len(self.program.devices)):
+            indices = range(start, min(start + len(self.program.devices), self.samples))
+            drawn = {index: self.draws(index) for index in indices}
+            for draws in drawn.values():
+                for values in draws:
+                    self._keeps_words(values)
+            rows64: dict[int, list[Row]] = {}
             for dtype in self.dtypes:
-                operands = [Claim.rounded(Claim.rounded(v, dtype), np.float64) for v in drawn]
-                rows = self.program.run(operands)
-                rows64 = rows if dtype == np.float64 else rows64
-                self._compare(dtype, operands, rows, self.options.seed + index)
-            if index < WITNESSED and rows64 is not None:
-                self._witness(drawn, rows64, self.options.seed + index)
+                operands = [[Claim.rounded(Claim.rounded(v, dtype), np.float64) for v in drawn[i]] for i in indices]
+                for index, its, rows in zip(indices, operands, self.program.run_many(operands), strict=True):
+                    self._compare(dtype, its, rows, self.options.seed + index)
+                    if dtype == np.float64:
+                        rows64[index] = rows
+            for index in indices:
+                if index < self.witnesses:
+                    self._witness(drawn[index], rows64[index], self.options.seed + index)
 
     def _compare(self, dtype: np.dtype[Any], operands: list[Values], rows: list[Row], seed: int) -> None:
         eps, limit = tolerance.eps_of(dtype), tolerance.limit_of(dtype)
@@ -186,10 +197,8 @@ class Examination:
         def more(case: int, name: str, reference: np.ndarray, by: float) -> float:
             if by not in moved:
                 rng = stream("perturbation", seed)
-                moved[by] = [
-                    self.program.run([tolerance.perturbed(v, rng, by) for v in operands])
-                    for _ in range(tolerance.PERTURBATIONS)
-                ]
+                shaken = [[tolerance.perturbed(v, rng, by) for v in operands] for _ in range(tolerance.PERTURBATIONS)]
+                moved[by] = list(self.program.run_many(shaken))
             others = [r[case].answers[name].reference for r in moved[by]]
             return tolerance.sensitivity(reference, [o for o in others if o is not None], by)
 
@@ -264,7 +273,9 @@ class Examination:
 
     def _testimonies(self, sharing: list[Claim], probes: list[witness.Probe], rows: list[Row]) -> None:
         """Take the differences of claims that share directions."""
-        runs = {point: self.program.values([probe.shifted(point) for probe in probes]) for point in probes[0].points}
+        points = probes[0].points
+        values_at = self.program.values([[probe.shifted(point) for probe in probes] for point in points])
+        runs = dict(zip(points, values_at, strict=True))
         for case, probe in enumerate(probes):
             values = {point: run[case] for point, run in runs.items()}
             self._hear(sharing, case, probe, probe.differences(values, self.grain), rows)
@@ -314,7 +325,7 @@ class Examination:
             tolerance=limit,
             dims=dims,
             seed=shown.seed if shown.residual >= 0 else options.seed,
-            samples=options.samples,
+            samples=self.samples,
             dtype=dtype,
             device=_device_name(self.program.device),
             index=shown.index,
@@ -354,7 +365,7 @@ class Examination:
                     problem = (
                         "the precision of the check cannot tell, but differences in float64 contradict the formula"
                     )
-            elif testimony is None and self.strict:
+            elif testimony is None and self.strict and self.witnesses:
                 problem = "the differences resolve no draw, so autodiff is not confirmed"
         return problem, against or testimony or self._said_nothing(said)
 
@@ -366,8 +377,13 @@ class Examination:
         """What else a verdict must say."""
         small = next((s.small for s in self.seen[claim.name, "float64"] if s.small), "")
         notes = (small,) if small else ()
+        if not self.witnesses and claim.kind != "value":
+            notes = (
+                *notes,
+                "of large operands, autodiff is not held against differences: that is done at small shapes only",
+            )
         if isinstance(claim, probing.Probed):
-            draws = self.options.samples * len(self.cases)
+            draws = self.samples * len(self.cases)
             notes = (*notes, probing.remark(claim.whole, self.cases, draws))
         heard = [t for row in self.witnessed[claim.name].closed.values() for t in row]
         if self.strict or claim.kind == "value" or not heard or any(t.agrees is not None for t in heard):
@@ -376,9 +392,8 @@ class Examination:
             return notes
         return (*notes, "autodiff agrees, and nothing else confirms it: differences do not resolve the derivative here")
 
-    @staticmethod
     def _judge_refuted(
-        claim: Claim, seen: list[_Seen], said: _Witnessed, limit: float
+        self, claim: Claim, seen: list[_Seen], said: _Witnessed, limit: float
     ) -> tuple[str | None, witness.Testimony | None]:
         """None if the print is refuted by value at the telling shape; else why it is not."""
         closed, reference = said.closed.get(0, []), said.reference.get(0, [])
@@ -387,7 +402,7 @@ class Examination:
             return seen[0].problem or "the print agrees with the function at the telling shape", next(
                 iter(closed), None
             )
-        if claim.kind == "value":
+        if claim.kind == "value" or not self.witnesses:
             return None, None
         if against is None:
             return "autodiff contradicts the print, but differences do not", next(iter(closed), None)
@@ -439,7 +454,7 @@ class Examination:
             against = _Witnessed.first(self.witnessed[claim.name].closed, False)
             return SHARED if against is not None else ""
         index = self.seen[claim.name, dtype][at].seed - self.options.seed
-        later = range(self.options.samples, self.options.samples + FRESH)
+        later = range(self.samples, self.samples + FRESH)
         fresh = [self.draws(index), *(self._fresh(i, at, claim) for i in later)]
         square = [len(set(c.dims.values())) == 1 for c in self.cases]
         at_squares = [w for w, s in zip(wrong, square, strict=True) if s]

@@ -98,7 +98,7 @@ class _Trial:
             return sides is not None
         for seed in range(3):  # a direction may miss the entries that are wrong
             probe = Probe.at(self.claim, values, seed)
-            found = probe.differences({p: self.program.values([probe.shifted(p)])[0] for p in probe.points})
+            found = probe.differences({p: self.program.values([[probe.shifted(p)]])[0][0] for p in probe.points})
             if not testify(probe, sides[1], found).agrees:
                 return False
             if testify(probe, sides[0], found).agrees is False:

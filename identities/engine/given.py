@@ -98,7 +98,7 @@ class AtGiven(Examination):
         self._hear(sharing, 0, probe, exact or found, rows)
 
     def _value(self, values: Mapping[str, Any]) -> np.ndarray:
-        return self.program.values([dict(values)])[0]
+        return self.program.values([[dict(values)]])[0][0]
 
     def _complex(self, claim: Claim) -> Callable[..., Any]:
         compiled = jax.jit(lambda arrays: claim.identity.function(**arrays))

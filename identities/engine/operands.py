@@ -55,16 +55,43 @@ Rng = np.random.Generator
 Shape = tuple[int, ...]
 
 LOW, HIGH = 0.5, 2.0  # the singular values (or eigenvalues) of a well conditioned draw
+LARGE = 512  # rows or columns above which two orthogonal factors would cost more than a check
 
 
 def gaussian(rng: Rng, shape: Shape) -> np.ndarray:
-    """A general real array: independent standard normal entries."""
-    return rng.standard_normal(shape)
+    """A general real array: independent standard normal entries, scaled in a large matrix (see `unit`)."""
+    return unit(shape) * rng.standard_normal(shape)
 
 
 def complex_gaussian(rng: Rng, shape: Shape) -> np.ndarray:
-    """A general complex array: independent standard normal real and imaginary parts."""
-    return rng.standard_normal(shape) + np.complex128(1j) * rng.standard_normal(shape)
+    """A general complex array: independent standard normal real and imaginary parts, scaled in a large matrix."""
+    return unit(shape) * (rng.standard_normal(shape) + np.complex128(1j) * rng.standard_normal(shape))
+
+
+def large(shape: Shape) -> bool:
+    """Whether a matrix of this shape is drawn in other ways, for its size alone."""
+    return len(shape) > 1 and max(shape) > LARGE
+
+
+def unit(shape: Shape) -> float:
+    """The size of a Gaussian entry: 1, and in a large matrix sqrt(e / columns).
+
+    Of 2048 standard normal rows the determinant is of the order e^6800, which no float holds; with this factor, 1.
+    """
+    return float(np.sqrt(np.e / max(shape[-1], 1))) if large(shape) else 1.0
+
+
+def near(core: np.ndarray, rng: Rng, symmetric: bool = False) -> np.ndarray:
+    """A large matrix with singular values within [1/2, 3/2], give or take 0.1, in n^2 operations.
+
+    `core`, whose singular values are 1, is moved by a Gaussian matrix of norm about 1/2: that of n columns with entries
+    of size s is 2 s sqrt(n), of a symmetric one likewise.  Around 1 the logarithms of the singular values add up to
+    next to nothing, so that determinants stay within what a float holds.
+    """
+    g = rng.standard_normal(core.shape)
+    if symmetric:
+        g = (g + g.T) / np.sqrt(2)
+    return np.asarray(core + g / (4 * np.sqrt(max(core.shape))))
 
 
 def orthonormal(rng: Rng, rows: int, columns: int) -> np.ndarray:
@@ -164,7 +191,7 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
-            g = rng.standard_normal(shape)
+            g = gaussian(rng, shape)
             return (g + g.T) / 2
 
         @staticmethod
@@ -183,6 +210,8 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            if large(shape):
+                return near(np.eye(shape[0]), rng, symmetric=True)
             q = orthonormal(rng, *shape)
             a = (q * spectrum(rng, shape[0])) @ q.T
             return (a + a.T) / 2
@@ -208,6 +237,8 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            if large(shape):
+                return near(np.diag(rng.choice([-1.0, 1.0], shape[0])), rng, symmetric=True)
             q = orthonormal(rng, *shape)
             a = (q * (spectrum(rng, shape[0]) * rng.choice([-1.0, 1.0], shape[0]))) @ q.T
             return (a + a.T) / 2
@@ -228,6 +259,10 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            if large(shape):
+                signs = rng.choice([-1.0, 1.0], shape[0])
+                signs[0] *= np.prod(signs)
+                return near(np.diag(signs), rng, symmetric=True)
             q, signs = orthonormal(rng, *shape), rng.choice([-1.0, 1.0], shape[0])
             signs[0] *= np.prod(signs)
             a = (q * (spectrum(rng, shape[0]) * signs)) @ q.T
@@ -283,6 +318,8 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            if large(shape):
+                return near(np.diag(rng.choice([-1.0, 1.0], shape[0])), rng)
             u, v = orthonormal(rng, *shape), orthonormal(rng, *shape)
             return (u * spectrum(rng, shape[0])) @ v.T
 
@@ -297,6 +334,8 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            if large(shape):  # none of the matrices between it and the identity is singular
+                return near(np.eye(shape[0]), rng)
             a = Invertible.sample(rng, shape)
             a[0] *= np.sign(np.linalg.det(a))
             return a
@@ -330,6 +369,8 @@ else:
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
+            if large(shape):
+                return near(np.eye(*shape), rng)
             r = min(shape)
             u, v = orthonormal(rng, shape[0], r), orthonormal(rng, shape[1], r)
             return (u * spectrum(rng, r)) @ v.T
@@ -391,7 +432,7 @@ else:
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
             n = shape[0]
             i = np.arange(n)
-            return rng.standard_normal(2 * n - 1)[i[:, None] - i[None, :] + n - 1]
+            return unit(shape) * rng.standard_normal(2 * n - 1)[i[:, None] - i[None, :] + n - 1]
 
         @staticmethod
         def tangent(rng: Rng, value: np.ndarray) -> np.ndarray:
@@ -412,7 +453,7 @@ else:
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
             i = np.arange(shape[0])
-            return rng.standard_normal(shape[0])[np.abs(i[:, None] - i[None, :])]
+            return unit(shape) * rng.standard_normal(shape[0])[np.abs(i[:, None] - i[None, :])]
 
         @staticmethod
         def tangent(rng: Rng, value: np.ndarray) -> np.ndarray:

@@ -1,9 +1,12 @@
 """One compilation for everything that a check needs of an identity.
 
 Compiling is what a check costs, so all claims of an identity (refuted ones too), all its shapes and
-both precisions are one XLA program; draws come from NumPy as arguments and are run one after
-another.  Perturbed operands, shifted ones (for the differences) and further draws are further
-calls of the same program.
+both precisions are one XLA program; draws come from NumPy as arguments.  Perturbed operands, shifted
+ones (for the differences) and further draws are further calls of the same program.  They run one after
+another on one device; on several, each takes a draw of its own (`jax.shard_map` over the draws).
+
+Large operands turn the costs round: running is what a check costs then, so that XLA optimises what it
+compiles, and the values that differences need come from a program of the function alone.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,6 +31,7 @@ Values = dict[str, Any]
 
 # Fast to compile; what is checked is the formula and its rounding, not the speed of the code.
 CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 0}
+LARGE = 2**18  # entries of an operand from which on running costs more than compiling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,32 +89,71 @@ def find_device(name: str | None) -> Any:
         raise ValueError(f"JAX has no device {name!r} here; it has {have}") from error
 
 
+def find_devices(name: str | None) -> list[Any]:
+    """All devices of a platform, or of JAX's default; one alone where the caller's configuration names it.
+
+    Raises ValueError as `find_device` does.
+    """
+    first = find_device(name)
+    chosen = getattr(jax.config, "jax_default_device", None)
+    if name is None and isinstance(chosen, jax.Device):
+        return [first]
+    return [d for d in jax.local_devices(backend=first.platform) if d.platform == first.platform]
+
+
+def is_large(claim: Claim, cases: Sequence[Case]) -> bool:
+    """Whether an operand has so many entries, at one of these cases, that running costs more than compiling."""
+    operands = [o for o in claim.operands.values() if not o.static]
+    return any(math.prod(o.shape(case.dims)) >= LARGE for case in cases for o in operands)
+
+
 class Program:
-    """Claims that share their operands, at several cases and precisions, compiled once."""
+    """Claims that share their operands, at several cases and precisions, compiled once.
+
+    `devices` is one device, or several that take a draw each.
+    """
 
     def __init__(
         self,
         claims: Sequence[Claim],
         cases: Sequence[Case],
         dtypes: Sequence[np.dtype[Any]],
-        device: Any,
+        devices: Any,
         *,
         precision: str = "highest",
         strict: bool = False,
     ):
         self.claims, self.cases, self.dtypes = list(claims), list(cases), list(dtypes)
-        self.device, self.precision = device, precision
+        self.devices: list[Any] = list(devices) if isinstance(devices, Sequence) else [devices]
+        self.device, self.precision, self.strict = self.devices[0], precision, strict
+        self.large = is_large(claims[0], cases)
         self.problems: list[dict[str, dict[str, str]]] = []
         for case in self.cases:
             sizes = [math.prod(o.shape(case.dims)) for o in claims[0].operands.values() if not o.static]
             must_fit(
                 f"the operands of {claims[0].name} at {case}", sizes, "check it at smaller dims", physical_memory() / 2
             )
-        first = [self._arrays(self._draw(case, 0)) for case in self.cases]
-        with checking_context(device, precision, strict):
-            lowered = jax.jit(self._trace).lower(first)
-            options = CPU_OPTIONS if device.platform == "cpu" else None
-            self._compiled = lowered.compile(compiler_options=options)
+        self._values: Any = None  # the program of the function alone
+        self._compiled = self._compile(self._trace)
+
+    def _compile(self, function: Callable[[list[Values]], Any]) -> Any:
+        """The program of a function of one draw for each case; of several devices, each takes one."""
+        draws: Any = [self._arrays(self._draw(case, 0)) for case in self.cases]
+        options = CPU_OPTIONS if self.device.platform == "cpu" and not self.large else None
+        with checking_context(self.device, self.precision, self.strict):
+            if len(self.devices) == 1:
+                return jax.jit(function).lower(draws).compile(compiler_options=options)
+            each = jax.sharding.PartitionSpec("draw")
+            mesh = jax.sharding.Mesh(np.array(self.devices), ("draw",))
+
+            def own(stacked: Any) -> Any:  # a device's share is a stack of one draw
+                found = function(jax.tree.map(lambda x: x[0], stacked))
+                return jax.tree.map(lambda x: jnp.asarray(x)[None], found)
+
+            spread = jax.shard_map(own, mesh=mesh, in_specs=each, out_specs=each, check_vma=False)
+            placed = jax.sharding.NamedSharding(mesh, each)
+            program = jax.jit(spread, in_shardings=placed, out_shardings=placed)
+            return program.lower(_stacked([draws] * len(self.devices))).compile(compiler_options=options)
 
     def _draw(self, case: Case, seed: int) -> Values:
         values = draw_operands(self.claims[0].operands, case, seed)
@@ -179,15 +222,45 @@ class Program:
 
     def run(self, draws: Sequence[Values]) -> list[Row]:
         """Both sides of every claim at one draw for each case.  Raises NotEvaluated where a callback in it raises."""
-        with self._running():
-            rows = jax.device_get(self._compiled([self._arrays(values) for values in draws]))
-        return [self._row(row, problems) for row, problems in zip(rows, self.problems, strict=True)]
+        return next(self.run_many([draws]))
 
-    def values(self, draws: Sequence[Values]) -> list[np.ndarray]:
-        """The function's value alone, for each case: what differences need.  Raises as `run` does."""
-        with self._running():
-            rows = self._compiled([self._arrays(values) for values in draws])
-            return [np.asarray(row["value"]) for row in rows]
+    def run_many(self, many: Sequence[Sequence[Values]]) -> Iterator[list[Row]]:
+        """`run` for each of many draws, spread over the devices."""
+        for rows in self._call(self._compiled, many):
+            yield [self._row(row, problems) for row, problems in zip(rows, self.problems, strict=True)]
+
+    def values(self, many: Sequence[Sequence[Values]]) -> list[list[np.ndarray]]:
+        """The function's value alone, for each case of each draw: what differences need.  Raises as `run` does."""
+        if not self.large:
+            found = self._call(self._compiled, many, lambda rows: [row["value"] for row in rows])
+        else:
+            if self._values is None:
+                self._values = self._compile(self._trace_values)
+            found = self._call(self._values, many)
+        return [[np.asarray(value) for value in values] for values in found]
+
+    def _trace_values(self, draws: list[Values]) -> list[Any]:
+        function, operands = self.claims[0].identity.function, self.claims[0].operands
+        named = [{n: arrays[n] for n in operands if n in arrays} for arrays in draws]
+        return [function(**plain, **case.counts) for plain, case in zip(named, self.cases, strict=True)]
+
+    def _call(
+        self, program: Any, many: Sequence[Sequence[Values]], pick: Callable[[Any], Any] = lambda found: found
+    ) -> Iterator[Any]:
+        """What a program returns for each draw, or what `pick` takes of it, on the host."""
+        arrays = [[self._arrays(values) for values in draws] for draws in many]
+        devices = len(self.devices)
+        for i in range(0, len(arrays), devices):
+            share = arrays[i : i + devices]
+            with self._running():
+                # every device runs, also where fewer draws are left
+                given = share[0] if devices == 1 else _stacked(share + share[:1] * (devices - len(share)))
+                found = jax.device_get(pick(program(given)))
+            if devices == 1:
+                yield found
+                continue
+            for k in range(len(share)):
+                yield jax.tree.map(lambda x, k=k: x[k], found)
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -218,6 +291,10 @@ class Program:
             reference = np.asarray(sides["reference"]) if "reference" in sides else None
             answers[claim.name] = Answer(reference, closed, problem)
         return Row(np.asarray(row["value"]), answers)
+
+
+def _stacked(draws: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *draws)
 
 
 def _matching(dtype: Any, tier: np.dtype[Any]) -> np.dtype[Any]:
