@@ -24,6 +24,7 @@ from identities.engine.operands import (
     Scalar,
     Symmetric,
 )
+from identities.operators import CrossedKronecker, Outer
 
 
 def _det_of(factors):
@@ -99,9 +100,8 @@ def det_d2X(X):
     r"\det(X)\left((X^{-1})_{ji}(X^{-1})_{lk} - (X^{-1})_{li}(X^{-1})_{jk}\right)"
     factors = lu_factor(X)
     inverse = lu_solve(factors, jnp.eye(len(X), dtype=X.dtype))
-    pairs = jnp.einsum("ji,lk->ijkl", inverse, inverse)
-    # exchanging j and l turns the first product into the second
-    return _det_of(factors) * (pairs - pairs.transpose(0, 3, 2, 1))
+    # the determinant stays in front: where i = k or j = l the two products are the same numbers and leave nothing
+    return _det_of(factors) * (Outer(inverse.T, inverse.T) - CrossedKronecker(inverse.T, inverse))
 
 
 @identity("Logarithm of a determinant")
@@ -145,7 +145,7 @@ def logdet_dX_posdef(X):
 def logdet_d2X(X):
     r"-(X^{-1})_{li}(X^{-1})_{jk}"
     inverse = jnp.linalg.inv(X)
-    return -jnp.einsum("li,jk->ijkl", inverse, inverse)
+    return -CrossedKronecker(inverse.T, inverse)
 
 
 # 2.1.1 General form
@@ -429,7 +429,7 @@ def log_abs_det_along_dX(X, dX):
 def log_abs_det_d2X(X):
     r"-(X^{-1})_{li}(X^{-1})_{jk}"
     inverse = jnp.linalg.inv(X)
-    return -jnp.einsum("li,jk->ijkl", inverse, inverse)
+    return -CrossedKronecker(inverse.T, inverse)
 
 
 @identity("Determinant of a power")

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Complex, Scalar
-from identities.lemmas import EachColumn, EachRow, Entrywise, ScaledIdentity, outer_il_jk
+from identities.operators import EachColumn, EachRow, Entrywise, Outer, ScaledIdentity, Transposition
 
 # 2 Derivatives: independent entries, and where each derivative stands
 
@@ -273,8 +273,7 @@ def transpose_along_dX_complex(X, dX):
 @transpose.jacobian("X", "ours", axes="kl ij")
 def transpose_dX(X):
     r"\delta_{kj}\,\delta_{li}"
-    m, n = X.shape
-    return outer_il_jk(jnp.eye(n, dtype=X.dtype), jnp.eye(m, dtype=X.dtype))
+    return Transposition(X.shape, X.dtype)
 
 
 @identity("Conjugate transpose")
@@ -292,11 +291,10 @@ def conjugate_transpose_along_dX(X, dX):
 @conjugate_transpose.jacobian("X", "ours", wirtinger="z", axes="kl ij")
 def conjugate_transpose_dX(X):
     r"0"
-    return jnp.zeros((*X.shape[::-1], *X.shape), X.dtype)
+    return Outer(jnp.zeros_like(X.T), jnp.zeros_like(X))
 
 
 @conjugate_transpose.jacobian("X", "ours", wirtinger="z*", axes="kl ij")
 def conjugate_transpose_dX_conj(X):
     r"\delta_{kj}\,\delta_{li}"
-    m, n = X.shape
-    return outer_il_jk(jnp.eye(n, dtype=X.dtype), jnp.eye(m, dtype=X.dtype))
+    return Transposition(X.shape, X.dtype)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import DistinctEigenvalues, Invertible, Positive, Scalar
-from identities.lemmas import outer_ik_jl, outer_il_jk
+from identities.operators import EachColumn, Entrywise, Kronecker, KroneckerOuter, RowOuters, Transposition
 
 
 def _upright(V):
@@ -116,7 +116,7 @@ def eigh_values_along_dA(A, dA):
 def eigh_values_dA(A):
     r"(v_i)_j\,(v_i)_k"
     rows = jnp.linalg.eigh(A)[1].T
-    return rows[:, :, None] * rows[:, None, :]
+    return RowOuters(rows, rows)
 
 
 @identity("Largest eigenvalue of a symmetric matrix")
@@ -139,9 +139,11 @@ def eigh_largest_d2A(A):
     \quad v = v_n,\; R = (\lambda_n I - A)^+
     """
     values, V = jnp.linalg.eigh(A)
-    v, R = V[:, -1], _resolvent(values, V)
-    P = jnp.outer(v, v)
-    return (outer_ik_jl(P, R) + outer_il_jk(P, R) + outer_il_jk(R, P) + outer_ik_jl(R, P)) / 2
+    v, swap = V[:, -1], Transposition(A.shape, A.dtype)
+    last = KroneckerOuter(_resolvent(values, V), v, v)
+    # the other three terms exchange i and j, or k and l, or both
+    half = last + last @ swap
+    return 0.5 * (half + swap @ half)
 
 
 @identity("Eigenvectors of a symmetric matrix, as columns, the first entry of each positive")
@@ -170,10 +172,9 @@ def eigh_vectors_dA(A):
     r"\tfrac{1}{2}\sum_{l \ne i} \frac{(v_l)_a\left((v_l)_j (v_i)_k + (v_l)_k (v_i)_j\right)}{\lambda_i - \lambda_l}"
     values, V = jnp.linalg.eigh(A)
     V = _upright(V)
-    # [a, i, j] is the entry [a, j] of the pseudo-inverse for eigenvalue i
-    R = jnp.einsum("al,li,jl->aij", V, _reciprocal_gaps(values), V)
-    half = R[:, :, :, None] * V.T[None, :, None, :]
-    return (half + half.transpose(0, 1, 3, 2)) / 2
+    # V (F o (V' D V)), of which D and its transpose give a half each
+    half = EachColumn(V, len(A)) @ Entrywise(_reciprocal_gaps(values)) @ Kronecker(V.T, V.T)
+    return 0.5 * (half + half @ Transposition(A.shape, A.dtype))
 
 
 @identity("Inner product with the eigenvalues and the eigenvectors of a symmetric matrix")

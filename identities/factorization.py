@@ -1,7 +1,7 @@
 r"""Matrix factorization: the squared distance of X from a product UV, plain, masked and regularised.
 
 The norm is the Frobenius norm throughout: the sum of all squared entries.  Second derivatives have
-four axes but little content, so they come as operators (see `identities.lemmas`): by U every row
+four axes but little content, so they come as operators (see `identities.operators`): by U every row
 has a small block of its own and rows do not meet, by V the same holds for columns, and the mixed
 one is made of U, V and the residual.  In the index forms below i, p are rows, j, q columns of the
 matrix that is differentiated by, and in a mixed derivative ij belongs to U and kl to V.
@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Mask, Scalar
-from identities.lemmas import (
+from identities.lemmas import weighted_grams
+from identities.operators import (
     EachColumn,
     EachRow,
     Entrywise,
@@ -21,7 +22,6 @@ from identities.lemmas import (
     PerColumn,
     PerRow,
     ScaledIdentity,
-    weighted_grams,
 )
 
 # The plain loss

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Invertible, Scalar
-from identities.lemmas import outer_ik_jl, outer_il_jk
+from identities.operators import EachColumn, Kronecker, KroneckerOuter, Transposition
 
 
 def _inverse(lu):
@@ -45,7 +45,7 @@ def inv_along_dX(X, dX):
 def inv_dX(X):
     r"-(X^{-1})_{ki}(X^{-1})_{jl}"
     Z = jnp.linalg.inv(X)
-    return -outer_ik_jl(Z, Z.T)
+    return -Kronecker(Z, Z.T)
 
 
 # 2.2 Derivatives of an inverse
@@ -98,7 +98,9 @@ def bilinear_inv_d2X(a, X, b):
     r"\left[(X^{-\top}a)_i (X^{-1}b)_l\,(X^{-1})_{jk} + (X^{-\top}a)_k (X^{-1}b)_j\,(X^{-1})_{li}\right]_{ijkl}"
     lu = lu_factor(X)
     u, v, Z = lu_solve(lu, a, trans=1), lu_solve(lu, b), _inverse(lu)
-    return outer_il_jk(jnp.outer(u, v), Z) + outer_il_jk(Z.T, jnp.outer(v, u))
+    swap = Transposition(X.shape, X.dtype)
+    # along D the first term is u (Z D v)', the second (Z' D' u) v': products with vectors alone
+    return swap @ KroneckerOuter(Z, u, v) + KroneckerOuter(Z.T, v, u) @ swap
 
 
 @bilinear_inv.gradient("a", "ours")
@@ -252,13 +254,13 @@ def inv_times_along_dA_dB(A, B, dA, dB):
 def inv_times_dA(A, B):
     r"-(A^{-1})_{ki}(A^{-1}B)_{jl}"
     lu = lu_factor(A)
-    return -outer_ik_jl(_inverse(lu), lu_solve(lu, B).T)
+    return -Kronecker(_inverse(lu), lu_solve(lu, B).T)
 
 
 @inv_times.jacobian("B", "ours", axes="kl ij")
 def inv_times_dB(A, B):
     r"(A^{-1})_{ki}\,\delta_{jl}"
-    return outer_ik_jl(jnp.linalg.inv(A), jnp.eye(B.shape[1], dtype=B.dtype))
+    return EachColumn(jnp.linalg.inv(A), B.shape[1])
 
 
 @inv_times.value("ours", computed=True)

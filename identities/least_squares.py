@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Nonzero, Positive, Scalar, Symmetric
-from identities.lemmas import EachRowVector, KroneckerOuter, ridge_cholesky
+from identities.lemmas import ridge_cholesky
+from identities.operators import EachRowVector, KroneckerOuter
 
 # 2.4.2 Second order: weighted least squares
 
@@ -492,13 +493,6 @@ def ridge_solution_along_dX(y, X, l, dX):
     return jax.scipy.linalg.cho_solve(factor, (y - X @ b) @ dX - (dX @ b) @ X)
 
 
-@identity("Least value of the ridge regression loss")
-def ridge_minimum(y: Float[Array, "n"], X: Float[Array, "n p"], l: Positive[Array, ""]) -> Scalar:
-    r"\min_b \|y - Xb\|^2 + l\|b\|^2"
-    b = jnp.linalg.inv(X.T @ X + l * jnp.eye(X.shape[1], dtype=X.dtype)) @ X.T @ y
-    return jnp.sum((y - X @ b) ** 2) + l * jnp.sum(b**2)
-
-
 def _ridge_minimizer(y, X, l):
     """b = (X'X + l I)^-1 X'y by Cholesky and one step of iterative refinement.
 
@@ -508,6 +502,13 @@ def _ridge_minimizer(y, X, l):
     factor = ridge_cholesky(X, l)
     b = jax.scipy.linalg.cho_solve(factor, y @ X)
     return b + jax.scipy.linalg.cho_solve(factor, (y - X @ b) @ X - l * b)
+
+
+@identity("Least value of the ridge regression loss")
+def ridge_minimum(y: Float[Array, "n"], X: Float[Array, "n p"], l: Positive[Array, ""]) -> Scalar:
+    r"\min_b \|y - Xb\|^2 + l\|b\|^2"
+    b = jnp.linalg.inv(X.T @ X + l * jnp.eye(X.shape[1], dtype=X.dtype)) @ X.T @ y
+    return jnp.sum((y - X @ b) ** 2) + l * jnp.sum(b**2)
 
 
 @ridge_minimum.value("ours")

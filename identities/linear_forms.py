@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Scalar
-from identities.lemmas import EachColumn, EachRow, EachRowVector, ScaledIdentity, outer_ik_jl, outer_il_jk
+from identities.operators import EachColumn, EachRow, EachRowVector, Kronecker, ScaledIdentity, Transposition
 
 # 2.4.1 First order
 
@@ -170,7 +170,7 @@ def matrix_x_dX(X):
 @matrix_x.jacobian("X", "MCB 80 its definition of J", axes="kl ij")
 def matrix_x_dX_delta(X):
     r"\delta_{ik}\delta_{jl}"
-    return outer_ik_jl(jnp.eye(X.shape[0], dtype=X.dtype), jnp.eye(X.shape[1], dtype=X.dtype))
+    return Kronecker(jnp.eye(X.shape[0], dtype=X.dtype), jnp.eye(X.shape[1], dtype=X.dtype))
 
 
 @identity("Product linear in X, entry by entry")
@@ -214,7 +214,7 @@ def matrix_xta(X: Float[Array, "p q"], A: Float[Array, "p r"]) -> Float[Array, "
 @matrix_xta.jacobian("X", "MCB 75", axes="ij mn")
 def matrix_xta_dX(X, A):
     r"\delta_{in}A_{mj}"
-    return outer_il_jk(jnp.eye(X.shape[1], dtype=X.dtype), A.T)
+    return EachRow(A.T, rows=X.shape[1]) @ Transposition(X.shape, X.dtype)
 
 
 @matrix_xta.jacobian("X", "MCB 75", axes="ij mn")

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity
 from identities.engine.operands import Count, FullRank, Scalar, Symmetric
-from identities.lemmas import outer_il_jk, power_derivative
+from identities.lemmas import power_derivative
+from identities.operators import CrossedKronecker, Outer, Transposition
 
 
 def _inner(P, Q):
@@ -214,8 +215,7 @@ def tr_x2_dX(X):
 @tr_x2.hessian("X", "ours")
 def tr_x2_d2X(X):
     r"\left[2\,\delta_{il}\,\delta_{jk}\right]_{ijkl}"
-    eye = jnp.eye(X.shape[0], dtype=X.dtype)
-    return outer_il_jk(2 * eye, eye)
+    return 2 * Transposition(X.shape, X.dtype)
 
 
 @tr_x2.value("ours", computed=True)
@@ -282,7 +282,7 @@ def tr_x_tr_x_dX(X):
 def tr_x_tr_x_d2X(X):
     r"\left[2\,\delta_{ij}\,\delta_{kl}\right]_{ijkl}"
     eye = jnp.eye(X.shape[0], dtype=X.dtype)
-    return 2 * eye[:, :, None, None] * eye[None, None, :, :]
+    return Outer(2 * eye, eye)
 
 
 # 2.5.3 Higher order
@@ -307,9 +307,9 @@ def tr_xk_d2X(X, k):
     powers = [jnp.eye(n, dtype=X.dtype)]
     for _ in range(k - 2):
         powers.append(powers[-1] @ X)
-    total = jnp.zeros((n, n, n, n), X.dtype)
+    total = Outer(jnp.zeros((n, n), X.dtype), jnp.zeros((n, n), X.dtype))
     for r in range(k - 1):
-        total = total + outer_il_jk(powers[k - 2 - r].T, powers[r])
+        total = total + CrossedKronecker(powers[k - 2 - r].T, powers[r])
     return k * total
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity
 from identities.engine.operands import Scalar
+from identities.operators import EachRowVector, Entrywise
 
 # Activations
 
@@ -103,7 +104,7 @@ def layer_db(x, A, b):
 def layer_dA(x, A, b):
     r"\delta_{ik}\,\sigma'_i\,x_l, \quad \sigma' = \sigma \circ (1 - \sigma)"
     s = jax.nn.sigmoid(A @ x + b)
-    return jnp.diag(s * (1 - s))[:, :, None] * x[None, None, :]
+    return Entrywise(s * (1 - s)) @ EachRowVector(x, rows=len(b))
 
 
 # 5.6.1 Deep networks: the recursion that reuses the layer above

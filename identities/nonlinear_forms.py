@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity
 from identities.engine.operands import Complex, Count, Scalar, Symmetric
-from identities.lemmas import outer_ik_jl, power_derivative
+from identities.lemmas import power_derivative
+from identities.operators import Kronecker
 
 # v @ X costs what X @ v does; XLA would copy X for X.T @ v.
 
@@ -151,7 +152,7 @@ def power_dX(X, n):
     for _ in range(n - 1):
         powers.append(powers[-1] @ X)
     # entry kl of PJ^{ij}Q is P_ki Q_jl
-    return sum(outer_ik_jl(powers[r], powers[n - 1 - r].T) for r in range(n))
+    return sum(Kronecker(powers[r], powers[n - 1 - r].T) for r in range(n))
 
 
 @power.differential("X", "ours")

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Scalar, Symmetric
-from identities.lemmas import EachColumn, EachRow, KroneckerOuter, outer_ik_jl, outer_il_jk
+from identities.operators import EachColumn, EachRow, EachRowVector, Kronecker, KroneckerOuter, Outer, Transposition
 
 # 2.4.2 Second order
 
@@ -37,7 +37,7 @@ def sum_products_dX(X):
 @sum_products.hessian("X", "ours", axes="ij kl")
 def sum_products_d2X(X):
     r"2"
-    return jnp.full(X.shape + X.shape, 2, X.dtype)
+    return Outer(jnp.full_like(X, 2), jnp.ones_like(X))
 
 
 @identity("Bilinear form of a Gram matrix")
@@ -117,8 +117,8 @@ def matrix_xtbx(X: Float[Array, "m n"], B: Float[Array, "m m"]) -> Float[Array, 
 @matrix_xtbx.jacobian("X", "MCB 79", axes="kl ij")
 def matrix_xtbx_dX(X, B):
     r"\delta_{lj}(X^\top B)_{ki} + \delta_{kj}(BX)_{il}"
-    eye = jnp.eye(X.shape[1], dtype=X.dtype)
-    return outer_ik_jl(X.T @ B, eye) + outer_il_jk(eye, (B @ X).T)
+    n = X.shape[1]
+    return EachColumn(X.T @ B, n) + EachRow((B @ X).T, n) @ Transposition(X.shape, X.dtype)
 
 
 @matrix_xtbx.jacobian("X", "MCB 80", axes="ij")
@@ -133,7 +133,7 @@ def matrix_xtbx_dX_single(X, B):
 @matrix_xtbx.jacobian("B", "ours", axes="kl ij")
 def matrix_xtbx_dB(X, B):
     r"X_{ik}X_{jl}"
-    return outer_ik_jl(X.T, X.T)
+    return Kronecker(X.T, X.T)
 
 
 @matrix_xtbx.differential("X", "ours")
@@ -193,8 +193,8 @@ def quad_dB(x, B):
 @quad.hessian("x B", "ours", axes="i jk")
 def quad_d2x_B(x, B):
     r"\delta_{ij}x_k + \delta_{ik}x_j"
-    eye = jnp.eye(len(x), dtype=x.dtype)
-    return eye[:, :, None] * x[None, None, :] + eye[:, None, :] * x[None, :, None]
+    rows = EachRowVector(x, rows=len(x))
+    return rows + rows @ Transposition(B.shape, B.dtype)
 
 
 @quad.differential("x", "ours")
@@ -244,8 +244,7 @@ def bilinear_weighted_dc(b, X, D, c):
 @bilinear_weighted.hessian("X", "ours", axes="ij kl")
 def bilinear_weighted_d2X(b, X, D, c):
     r"D_{ik}b_jc_l + D_{ki}c_jb_l"
-    bc = jnp.outer(b, c)
-    return D[:, None, :, None] * bc[None, :, None, :] + D.T[:, None, :, None] * bc.T[None, :, None, :]
+    return KroneckerOuter(D, b, c) + KroneckerOuter(D.T, c, b)
 
 
 @identity("Quadratic form of an affine function of a matrix")

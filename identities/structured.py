@@ -25,7 +25,7 @@ from identities.engine.operands import (
     SymmetricToeplitz,
     Toeplitz,
 )
-from identities.lemmas import Entrywise, outer_ik_jl, outer_il_jk
+from identities.operators import Entrywise, outer_ik_jl, outer_il_jk
 
 
 def _gap(n):

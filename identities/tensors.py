@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Scalar
+from identities.operators import EachColumn, EachRowVector, Entrywise, Kronecker, Outer, Transposition
 
 # 5.4 A matrix by a vector
 
@@ -27,6 +28,7 @@ def matrix_of_vector(C: Float[Array, "p q n"], x: Float[Array, "n"]) -> Float[Ar
 @matrix_of_vector.jacobian("x", "VCN N8", axes="ij k")
 def matrix_of_vector_dx(C, x):
     r"(1 - T_{ij}^2)\,C_{ijk}, \quad T = \tanh\left(\sum_k C_{ijk} x_k\right)_{ij}"
+    # C is as large as the derivative: no operator would be smaller
     return (1 - jnp.tanh(C @ x) ** 2)[:, :, None] * C
 
 
@@ -73,8 +75,7 @@ def matrix_of_matrix(P: Float[Array, "m p"], B: Float[Array, "p q"], Q: Float[Ar
 @matrix_of_matrix.jacobian("B", "VCN N9", axes="ij kl")
 def matrix_of_matrix_dB(P, B, Q):
     r"(1 - T_{ij}^2)\,P_{ik} Q_{lj}, \quad T = \tanh(P B Q)"
-    slope = 1 - jnp.tanh(P @ B @ Q) ** 2
-    return jnp.einsum("ij,ik,lj->ijkl", slope, P, Q)
+    return Entrywise(1 - jnp.tanh(P @ B @ Q) ** 2) @ Kronecker(P, Q.T)
 
 
 @matrix_of_matrix.differential("B", "ours")
@@ -143,9 +144,9 @@ def matrix_chain_dB(R, P, B, Q, S):
     r"""\sum_{ij} \frac{\partial \sin(RTS)_{uv}}{\partial T_{ij}}\,\frac{\partial T_{ij}}{\partial B_{kl}},
     \quad T = \tanh(P B Q)"""
     T = jnp.tanh(P @ B @ Q)
-    outer = jnp.einsum("uv,ui,jv->uvij", jnp.cos(R @ T @ S), R, S)
-    inner = jnp.einsum("ij,ik,lj->ijkl", 1 - T**2, P, Q)
-    return jnp.tensordot(outer, inner, 2)
+    outer = Entrywise(jnp.cos(R @ T @ S)) @ Kronecker(R, S.T)
+    inner = Entrywise(1 - T**2) @ Kronecker(P, Q.T)
+    return outer @ inner
 
 
 # 5.4 The Gram matrix K = R'R
@@ -169,8 +170,9 @@ def gram_columns(R: Float[Array, "m n"]) -> Float[Array, "n n"]:
 @gram_columns.jacobian("R", "VCN N11", "MML 5.97", axes="pq ij")
 def gram_columns_dR(R):
     r"\delta_{jp} R_{iq} + \delta_{jq} R_{ip}"
-    half = jnp.eye(R.shape[1], dtype=R.dtype)[:, None, None, :] * R.T[None, :, :, None]
-    return half + half.transpose(1, 0, 2, 3)
+    n = R.shape[1]
+    half = EachColumn(R.T, n)
+    return half + Transposition((n, n), R.dtype) @ half
 
 
 @gram_columns.jacobian("R", "VCN N11", "MML 5.98", axes="pq ij")
@@ -216,7 +218,7 @@ def unrelated(A: Float[Array, "m n"], B: Float[Array, "p q"]) -> Float[Array, "m
 @unrelated.jacobian("B", "ours")
 def unrelated_dB(A, B):
     r"0"
-    return jnp.zeros(A.shape + B.shape, A.dtype)
+    return Outer(jnp.zeros_like(A), jnp.zeros_like(B))
 
 
 @unrelated.refuted(
@@ -242,7 +244,9 @@ def rows_and_columns(B: Float[Array, "n n"]) -> Float[Array, "n"]:
 def rows_and_columns_dB(B):
     r"""\begin{cases} B_{kl} & j = k,\; k \ne l \\ B_{kj} & j = l,\; k \ne l \\ 2 B_{kl} & j = k,\; k = l \\
     0 & \text{otherwise} \end{cases}"""
-    return _notebook_tensor(B, 1, B.shape[0])[0]
+    # the four cases come to B_kl, once where j = k and once where j = l
+    rows = EachRowVector(jnp.ones(len(B), B.dtype), rows=len(B))
+    return (rows + rows @ Transposition(B.shape, B.dtype)) @ Entrywise(B)
 
 
 # 5.5 Rules for an open function: f(X) written out as F = A + B tanh(X) C
@@ -252,9 +256,14 @@ def _open(X, A, B, C):
     return A + B @ jnp.tanh(X) @ C
 
 
+def _open_derivative(X, A, B, C):
+    """dF_pq / dX_mn = B_pm (1 - tanh^2 X_mn) C_nq."""
+    return Kronecker(B, C.T) @ Entrywise(1 - jnp.tanh(X) ** 2)
+
+
 def _open_tensor(X, A, B, C):
-    """dF_pq / dX_mn."""
-    return jnp.einsum("pm,mn,nq->pqmn", B, 1 - jnp.tanh(X) ** 2, C)
+    """The same, all entries."""
+    return _open_derivative(X, A, B, C).todense()
 
 
 @identity("Function of a matrix, left open")
@@ -268,7 +277,7 @@ def open_f(
 @open_f.jacobian("X", "ours", axes="kl ij")
 def open_f_dX(X, A, B, C):
     r"B_{ki} (1 - \tanh^2 X_{ij})\,C_{jl}"
-    return _open_tensor(X, A, B, C)
+    return _open_derivative(X, A, B, C)
 
 
 @open_f.differential("X", "ours")
@@ -293,7 +302,7 @@ def open_transpose(
 )
 def open_transpose_dX(X, A, B, C):
     r"\frac{\partial f_{kl}}{\partial X_{ij}}, \text{ the first two axes swapped}"
-    return jnp.swapaxes(_open_tensor(X, A, B, C), 0, 1)
+    return Transposition(A.shape, A.dtype) @ _open_derivative(X, A, B, C)
 
 
 @open_transpose.refuted(
@@ -404,14 +413,14 @@ def open_inv_dX(X, A, B, C):
     = -(F^{-1}B)_{ki} (1 - \tanh^2 X_{ij}) (C F^{-1})_{jl}"""
     T = jnp.tanh(X)
     lu = lu_factor(A + B @ T @ C)
-    return -_open_tensor(X, A, lu_solve(lu, B), lu_solve(lu, C.T, trans=1).T)
+    return -_open_derivative(X, A, lu_solve(lu, B), lu_solve(lu, C.T, trans=1).T)
 
 
 @open_inv.jacobian("X", "VCN N15 as a contraction of the tensor", axes="kl ij")
 def open_inv_dX_contracted(X, A, B, C):
     r"-\sum_{uv} (F^{-1})_{ku} \frac{\partial F_{uv}}{\partial X_{ij}} (F^{-1})_{vl}"
     G = jnp.linalg.inv(_open(X, A, B, C))
-    return -jnp.einsum("ku,uvij,vl->klij", G, _open_tensor(X, A, B, C), G)
+    return -Kronecker(G, G.T) @ _open_derivative(X, A, B, C)
 
 
 @open_inv.refuted(

@@ -3,8 +3,8 @@
 The functions are written as they are printed, so most of them form a whole product and then read its
 diagonal.  Their value claims (`..._is_computed`) hold the form to run: tr(P'Q) is the sum of P * Q,
 which saves the last product.  Gradients have the shape of the operand they are taken by, and second
-derivatives its axes twice; those that repeat one small matrix come as operators (see
-`identities.lemmas`).  Powers and other functions of one square matrix, Kronecker products and
+derivatives its axes twice; they are made of a few small matrices and come as operators (see
+`identities.operators`).  Powers and other functions of one square matrix, Kronecker products and
 inverses of Gram matrices have the chapter behind this one; tr(AX^-1 B) stands with the inverses.
 """
 
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from identities.engine.identity import identity, printed
 from identities.engine.operands import Scalar
-from identities.lemmas import EachColumn, EachRow, ScaledIdentity, outer_ik_jl, outer_il_jk
+from identities.operators import CrossedKronecker, EachColumn, EachRow, Kronecker, ScaledIdentity
 
 
 def _inner(P, Q):
@@ -349,7 +349,7 @@ def tr_axbx_dX(A, X, B):
 @tr_axbx.hessian("X", "ours")
 def tr_axbx_d2X(A, X, B):
     r"\left[A_{li}B_{jk} + B_{li}A_{jk}\right]_{ijkl}"
-    return outer_il_jk(A.T, B) + outer_il_jk(B.T, A)
+    return CrossedKronecker(A.T, B) + CrossedKronecker(B.T, A)
 
 
 @tr_axbx.gradient("A", "ours")
@@ -427,7 +427,7 @@ def tr_btxtcxb_dX(B, X, C):
 @tr_btxtcxb.hessian("X", "ours")
 def tr_btxtcxb_d2X(B, X, C):
     r"\left[(C^\top + C)_{ik}\,(BB^\top)_{jl}\right]_{ijkl}"
-    return outer_ik_jl(C.T + C, B @ B.T)
+    return Kronecker(C.T + C, B @ B.T)
 
 
 @tr_btxtcxb.gradient("B", "ours")
@@ -465,7 +465,7 @@ def tr_xtbxc_dX(X, B, C):
 @tr_xtbxc.hessian("X", "ours")
 def tr_xtbxc_d2X(X, B, C):
     r"\left[B_{ik}C_{lj} + B_{ki}C_{jl}\right]_{ijkl}"
-    return outer_ik_jl(B, C.T) + outer_ik_jl(B.T, C)
+    return Kronecker(B, C.T) + Kronecker(B.T, C)
 
 
 @tr_xtbxc.gradient("B", printed("Giles 2.3.2", r"B\bar{C}B^\top"))
@@ -508,7 +508,7 @@ def tr_axbxtc_dX(A, X, B, C):
 def tr_axbxtc_d2X(A, X, B, C):
     r"\left[(CA)_{ki}B_{jl} + (CA)_{ik}B_{lj}\right]_{ijkl}"
     K = C @ A
-    return outer_ik_jl(K.T, B) + outer_ik_jl(K, B.T)
+    return Kronecker(K.T, B) + Kronecker(K, B.T)
 
 
 @tr_axbxtc.gradient("A", "ours")
@@ -553,7 +553,7 @@ def tr_affine_squared_dX(A, X, B, C):
 @tr_affine_squared.hessian("X", "ours")
 def tr_affine_squared_d2X(A, X, B, C):
     r"\left[2\,(A^\top A)_{ik}\,(BB^\top)_{jl}\right]_{ijkl}"
-    return outer_ik_jl(2 * (A.T @ A), B @ B.T)
+    return Kronecker(2 * (A.T @ A), B @ B.T)
 
 
 @tr_affine_squared.gradient("A", "ours")

@@ -17,7 +17,7 @@ from identities.engine import shapes
 from identities.engine.errors import NoClosedForm, ShapeMismatch, UnknownName, UnsupportedDtype
 from identities.engine.identity import identity
 from identities.engine.operands import Scalar, Symmetric, direction
-from identities.engine.program import CPU_OPTIONS, checking_context
+from identities.engine.program import checking_context, cpu_options
 from identities.engine.rules import ClosedForm, _unusable, without_repeats
 
 CATALOGUE = identities.catalogue()
@@ -94,7 +94,7 @@ def test_the_closed_forms_stand_in_for_autodiff(name):
         return {n: np.stack([d[n] for d in draws]) for n in draws[0]}
 
     def program(f, *args):
-        return jax.jit(f).lower(*args).compile(compiler_options=CPU_OPTIONS)
+        return jax.jit(f).lower(*args).compile(compiler_options=cpu_options())
 
     with checking_context(jax.devices("cpu")[0]):
         operands, along = batched(draws), batched(tangents)
@@ -197,7 +197,7 @@ def test_hessian_jacfwd_and_jacrev(name, i):
         pairs = [(g, jax.hessian(literal, i)) for g in second] + [(g, jax.grad(literal, i)) for g in first]
         return [(g(*operands), e(*operands)) for g, e in pairs]
 
-    for got, expected in jax.jit(both).lower(*operands).compile(compiler_options=CPU_OPTIONS)(*operands):
+    for got, expected in jax.jit(both).lower(*operands).compile(compiler_options=cpu_options())(*operands):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-10)
 
 
@@ -259,7 +259,7 @@ def test_a_claim_under_a_condition_is_used_where_it_is_named():
 
 
 @pytest.mark.parametrize(
-    "name", ["tanh_entries_dx", "matrix_xtbx_dB", "residual_dPhi", "det_xax_dX_square", "uv_dU_reassociated"]
+    "name", ["tanh_entries_dx", "matrix_xtbx_dX_single", "residual_dPhi", "det_xax_dX_square", "uv_dU_reassociated"]
 )
 def test_one_named_claim(name):
     """A full Jacobian, one with four axes, an operator, a square case, another form of the same."""
@@ -276,7 +276,7 @@ def test_one_named_claim(name):
     ("what", "claims", "error", "says"),
     [
         ("newton_step", None, NoClosedForm, "no closed form of a first derivative"),
-        ("layer", None, NoClosedForm, "name it in claims=: layer_dx, layer_db, layer_dA"),
+        ("tanh_entries", None, NoClosedForm, "name it in claims=: tanh_entries_dx"),
         ("logdet", "logdet_d2X", NoClosedForm, "it is a hessian"),
         ("det_xax", "det_xax_dX_printed_MCB53", NoClosedForm, "it is refuted"),
         ("det_symmetric_dX_within", None, NoClosedForm, "within symmetric"),

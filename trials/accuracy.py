@@ -180,12 +180,12 @@ class Subject:
     def compile(self, sides: Sequence[Callable[..., Any]], example: dict[str, Any]) -> Any:
         import jax
 
-        from identities.engine.program import CPU_OPTIONS
+        from identities.engine.program import cpu_options
 
         def both(arrays: dict[str, Any]) -> list[Any]:
             return [side(**arrays) for side in sides]
 
-        return jax.jit(both).lower(example).compile(compiler_options=CPU_OPTIONS)
+        return jax.jit(both).lower(example).compile(compiler_options=cpu_options())
 
     # which operand
 

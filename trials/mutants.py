@@ -79,7 +79,7 @@ class Trial:
         import jax
         import jax.numpy as jnp
 
-        from identities.engine.program import CPU_OPTIONS
+        from identities.engine.program import cpu_options
 
         problems: dict[int, str] = {}
 
@@ -100,7 +100,7 @@ class Trial:
                     problems[i] = type(error).__name__
             return found
 
-        compiled = jax.jit(trace).lower(self.draw(case, 0)).compile(compiler_options=CPU_OPTIONS)
+        compiled = jax.jit(trace).lower(self.draw(case, 0)).compile(compiler_options=cpu_options())
         return compiled, problems
 
     def run(self, limit: float) -> None:

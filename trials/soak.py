@@ -121,11 +121,11 @@ class Soaking:
     def _compile(self) -> Any:
         import jax
 
-        from identities.engine.program import CPU_OPTIONS
+        from identities.engine.program import cpu_options
 
         first = {n: np.stack([v] * self.batch) for n, v in self.draw(0).items()}
         with self.context():
-            options = CPU_OPTIONS if jax.devices()[0].platform == "cpu" else None
+            options = cpu_options() if jax.devices()[0].platform == "cpu" else None
             return jax.jit(jax.vmap(self._trace)).lower(first).compile(compiler_options=options)
 
     def run(self, draws: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:

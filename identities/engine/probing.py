@@ -74,10 +74,10 @@ def probed(claim: Claim) -> Claim:
     def contracted(**operands: Any) -> Any:
         tangent = operands.pop(f"d{name}")
         derivative = claim.function(**operands)
-        if hasattr(derivative, "matvec"):
-            return derivative.matvec(tangent)
         if claim.wirtinger == "z*":
             tangent = jnp.conj(tangent)
+        if hasattr(derivative, "matvec"):
+            return derivative.matvec(tangent)
         return jnp.tensordot(derivative, tangent, tangent.ndim)
 
     contracted.__module__ = claim.function.__module__

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,8 @@ from identities.engine.shapes import Case, draw_operands
 Values = dict[str, Any]
 
 # Fast to compile; what is checked is the formula and its rounding, not the speed of the code.
-CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 0}
+FAST: dict[str, Any] = {"xla_backend_optimization_level": 0}
+FASTER = FAST | {"xla_cpu_use_fusion_emitters": False}  # a third of the time, where XLA still has the choice
 LARGE = 2**18  # entries of an operand from which on running costs more than compiling
 
 
@@ -72,6 +74,18 @@ def checking_context(device: Any, precision: str = "highest", strict: bool = Fal
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
             stack.enter_context(jax.numpy_rank_promotion("raise"))
         yield
+
+
+@functools.cache
+def cpu_options() -> dict[str, Any]:
+    """The options by which XLA compiles fastest for a CPU, of those that this version knows."""
+    cpu = jax.devices("cpu")[0]
+    try:
+        with jax.default_device(cpu):
+            jax.jit(lambda x: x + 1).lower(np.float32(0)).compile(compiler_options=FASTER)
+    except jax.errors.JaxRuntimeError:
+        return FAST
+    return FASTER
 
 
 def find_device(name: str | None) -> Any:
@@ -139,7 +153,7 @@ class Program:
     def _compile(self, function: Callable[[list[Values]], Any]) -> Any:
         """The program of a function of one draw for each case; of several devices, each takes one."""
         draws: Any = [self._arrays(self._draw(case, 0)) for case in self.cases]
-        options = CPU_OPTIONS if self.device.platform == "cpu" and not self.large else None
+        options = cpu_options() if self.device.platform == "cpu" and not self.large else None
         with checking_context(self.device, self.precision, self.strict):
             if len(self.devices) == 1:
                 return jax.jit(function).lower(draws).compile(compiler_options=options)
@@ -199,8 +213,11 @@ class Program:
                 result = claim.function(**cast, **case.counts)
                 if hasattr(result, "todense"):
                     # a general array: the operand itself may have a structure that hides an error
-                    shape = cast[claim.wrt[-1]].shape
-                    probe = jnp.asarray(np.random.default_rng(0).standard_normal(shape), dtype)
+                    last, rng = cast[claim.wrt[-1]], np.random.default_rng(0)
+                    general = rng.standard_normal(last.shape)
+                    if jnp.iscomplexobj(last):
+                        general = general + 1j * rng.standard_normal(last.shape)
+                    probe = jnp.asarray(general, last.dtype)
                     sides[f"{dtype.name} matvec"] = (
                         result.matvec(probe),
                         jnp.tensordot(result.todense(), probe, probe.ndim),
