@@ -127,13 +127,22 @@ class Run:
 
         book = identities.catalogue()
         known = {*book, *book.identities, *PROBLEMS}  # what has left the book leaves the result
-        rows = sorted((r for r in self.rows.values() if r["name"] in known), key=place)
+        kept = ({k: v for k, v in r.items() if k != "reason"} for r in self.rows.values() if r["name"] in known)
+        rows = sorted((r | reason(r) for r in kept), key=place)
         about = ",\n  ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in self.machine.items())
         lines = ",\n".join(json.dumps(row) for row in rows)
         self.results.parent.mkdir(parents=True, exist_ok=True)
         half = self.results.with_suffix(".tmp")
         half.write_text(f'{{"machine": {{\n  {about}\n}},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
         os.replace(half, self.results)
+
+
+def reason(row: dict[str, Any]) -> dict[str, str]:
+    """What somebody wrote of an item whose closed form is slower than autodiff."""
+    from bench.reasons import REASONS
+    from identities.engine.bench import TABLED
+
+    return {"reason": REASONS[row["name"]]} if row["kind"] in TABLED and row["name"] in REASONS else {}
 
 
 def part(text: str) -> tuple[int, int]:
@@ -215,13 +224,11 @@ def digest(item: pytest.Item) -> str:
 
     name, book = item.callspec.params["name"], identities.catalogue()  # type: ignore[attr-defined]
     entry = book.identities.get(name) or (book[name].identity if name in book else None)
-    names = ["bench/dims.py", "bench/harness.py", "identities/lemmas.py"]
+    names = ["bench/dims.py", "bench/harness.py", "bench/hlo.py", "identities/lemmas.py", "identities/operators.py"]
     names += [f"identities/engine/{n}.py" for n in ("identity", "operands", "reference", "shapes")]
-    paths = [
-        *(ROOT / n for n in names),
-        item.path,
-        *([ROOT / "bench" / "peers.py"] if "peers" in item.path.name else ()),
-    ]
+    others = {"peers": "bench/peers.py", "kernels": "bench/kernels.py", "first_order": "identities/engine/rules.py"}
+    names += [path for word, path in others.items() if word in item.path.name]
+    paths = [*(ROOT / n for n in names), item.path]
     if entry is not None:
         paths.append(pathlib.Path(inspect.getfile(entry.function)))
     found = hashlib.sha256()

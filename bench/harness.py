@@ -25,6 +25,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bench import hlo
 from bench.dims import dense
 from identities.engine import bench, tolerance
 from identities.engine.identity import Claim
@@ -77,6 +78,8 @@ class Compiled:
     def __init__(self, column: Column, arrays: Mapping[str, Any]):
         self.column = column
         self.facts: dict[str, float] = {}
+        self.kernels: dict[str, int] | None = None
+        self.program = ""  # in what its instructions are, whatever they are called
         if column.plain:
             prepared = column.prepare(arrays)
             self.call = lambda: column.function(**prepared)
@@ -88,6 +91,8 @@ class Compiled:
                 raise LeftOut(f"{column.name}: {str(error).splitlines()[0]}") from error
             self.facts["compile"] = time.perf_counter() - started
             self.facts |= about(program)
+            text = program.as_text() or ""
+            self.kernels, self.program = hlo.kernels(text), hlo.fingerprint(text)
             self.call = lambda: jax.block_until_ready(program(**arrays))
         self.result = self.call()
         started = time.perf_counter()
@@ -164,7 +169,7 @@ def measure(benchmark: Any, item: Item, seconds: float) -> bench.Row:
 
 
 def row(item: Item, programs: Sequence[Compiled], residuals: Mapping[str, float]) -> bench.Row:
-    """What is kept of one item."""
+    """What is kept of one item; `same` are the columns whose program is that of the column they are a ratio to."""
     times = {p.column.name: p.times for p in programs}
     found: bench.Row = {
         "kind": item.kind,
@@ -185,6 +190,10 @@ def row(item: Item, programs: Sequence[Compiled], residuals: Mapping[str, float]
     for fact in ("compile", "flops", "bytes", "memory"):
         values = {p.column.name: bench.significant(p.facts[fact]) for p in programs if p.facts.get(fact, 0) > 0}
         found |= {fact: values} if values else {}
+    found["kernels"] = {p.column.name: p.kernels for p in programs if p.kernels is not None}
+    texts = {p.column.name: p.program for p in programs}
+    same = [p.column.name for p in programs if p.program and p.program == texts.get(p.column.against or "")]
+    found |= {"same": same} if same else {}
     return found | {"residual": {k: bench.significant(v, 3) for k, v in residuals.items()}} | dict(item.notes)
 
 
@@ -195,7 +204,12 @@ def check(item: Item, results: Mapping[str, Any]) -> tuple[dict[str, float], dic
     that twice its limit is allowed.  A column is wrong, and not timed, where the closed form is right and it is not:
     not finite, or (in float32) refuted by its own float64, as autodiff of ln det X is where det X leaves the range.
     Raises AssertionError where the closed form is wrong, LeftOut where it is not finite or no autodiff is left.
+    The columns of an item of kernels compute different things, and need only be finite.
     """
+    if item.kind == bench.KERNELS:
+        odd = [name for name, result in results.items() if not finite(result)]
+        assert not odd, f"{item.name} at {dict(item.dims)} in {item.dtype}: not finite: {', '.join(odd)}"
+        return {}, {}
     limit = 2 * tolerance.limit_of(item.dtype) * (item.claim.slack if item.claim else 1.0)
     residuals: dict[str, float] = {}
     wrong: dict[str, str] = {}
@@ -234,9 +248,7 @@ def residual(item: Item, column: Column, mine: Any, other: Any) -> float:
     for i, (got, expected) in enumerate(pairs):
 
         def more(by: float, i: int = i, expected: np.ndarray = expected) -> float:
-            # what the law measures by 2^-24 and 2^-52 for float64: the root of eps, and eps itself
-            size = math.sqrt(eps) if by == tolerance.PERTURBATION else eps
-            return max(sensitivity(column, item, i, size), function_scale(item))
+            return max(sensitivity(column, item, i, by), function_scale(item))
 
         worst = max(worst, tolerance.residual(got, expected, eps, 0.0, more)[0])
     return worst
@@ -264,16 +276,22 @@ def function_scale(item: Item) -> float:
     return float(tolerance.function_scale(item.claim, np.asarray(value), item.operands))
 
 
-def sensitivity(column: Column, item: Item, index: int, size: float) -> float:
-    """Twice the rms change of a column's result under relative perturbations of a size, over that size."""
+def sensitivity(column: Column, item: Item, index: int, by: float) -> float:
+    """The third term of the scale (`by` = 2^-24) or the fourth (2^-52) of a column's result, in its own precision.
+
+    What the law moves by 2^-24 and by 2^-52 in float64 is moved by the root of eps and by eps: two measurements of
+    two things.
+    """
+    eps = tolerance.eps_of(item.dtype)
+    size = math.sqrt(eps) if by == tolerance.PERTURBATION else eps
     rng = np.random.default_rng(0)
     call = (lambda **x: column.function(**column.prepare(x))) if column.plain else jax.jit(column.function)
     before = leaves(call(**item.operands))[index]
-    changes = []
+    changed = []
     for _ in range(tolerance.PERTURBATIONS):
         moved = {n: v * (1 + size * rng.standard_normal(v.shape)).astype(v.dtype) for n, v in item.operands.items()}
-        changes.append(tolerance.size(leaves(call(**moved))[index] - before))
-    return 2.0 * float(np.sqrt(np.mean(np.square(changes)))) / size
+        changed.append(leaves(call(**moved))[index])
+    return tolerance.sensitivity(before, changed, by) * by / size
 
 
 # Columns of a claim

@@ -4,7 +4,8 @@
 
 Columns of a claim: `closed`, `autodiff` (jax.grad of f as the book writes it), `computed` (jax.grad of f as an expert
 writes it, where the book has that form), and each of them once more together with the value.  Columns of an identity:
-the same for all gradients in one program, and `f` and `f computed` alone.  A few claims run over n for the plot.
+the same for all gradients in one program, the closed ones by `identities.with_closed_form`, and `f` and `f computed`
+alone.  A few claims run over n for the plot.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench.dims import dims_of, operands_of
 from bench.harness import Column, Item, computed_form, derivative, with_counts
 from identities.engine.identity import Claim, Identity
 from identities.engine.operands import Word, is_word
+from identities.engine.rules import with_claims
 from identities.engine.shapes import letters_of
 
 # What `make bench-quick` measures: the headline claims, parity, and where autodiff wins or nearly does.
@@ -127,13 +129,17 @@ def first_order(claim: Claim, n: int, dtype: str, lean: bool = False) -> Item:
 
 
 def all_at_once(identity: Identity[..., Any], n: int, dtype: str) -> Item:
-    """All gradients of an identity in one program, and the function alone."""
+    """All gradients of an identity in one program, and the function alone.
+
+    The closed column is what `identities.with_closed_form` gives for these claims, differentiated by JAX: what two of
+    them share is done once, which side by side XLA would see in straight code alone.
+    """
     claims = all_operands(identity)
     first = max(claims.values(), key=lambda c: len(c.given))  # what it needs is good for all
     sizes = min((dims_of(c, n) for c in claims.values()), key=lambda s: s.n)
     literal, computed = identity.function, computed_form(first)
     forms = {"autodiff": literal} | ({"computed": computed} if computed else {})
-    closed = lambda **x: tuple(c.function(**x) for c in claims.values())  # noqa: E731
+    closed = value_and_gradients(with_claims(identity, claims.values()), tuple(claims), value=False)
     gradients = {name: value_and_gradients(f, tuple(claims), value=False) for name, f in forms.items()}
     columns = [Column("closed", with_counts(closed, sizes.counts), None)]
     columns += [Column(name, with_counts(g, sizes.counts)) for name, g in gradients.items()]

@@ -23,7 +23,7 @@ from bench.conftest import run_of
 from bench.dims import dims_of, operands_of
 from bench.harness import Column, Item, computed_form, derivative, with_counts
 from identities.engine.identity import Claim
-from identities.lemmas import Operator
+from identities.operators import Operator
 
 QUICK = (
     "ridge_sum_d2x",

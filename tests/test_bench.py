@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import tomllib
 
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ import pytest
 
 import identities
 from bench import dims, harness
+from bench.kernels import timed_alone
 from bench.test_first_order import QUICK, QUICK_ALL, SCALING, all_at_once, all_operands, first_order, gradient_claims
 from bench.test_second_order import second_order, second_order_claims
-from identities.commandline import main
-from identities.engine import bench
+from identities.commandline import bench_page, main
+from identities.engine import bench, tolerance
 from identities.engine.shapes import condition
 
 
@@ -158,8 +160,47 @@ def test_all_operands_take_the_claim_that_a_reader_would():
     assert {i.name for i in of.values() if all_operands(i)} >= set(QUICK_ALL)
 
 
-def test_all_operands_at_once_agree():
-    harness.measure(Fixture(), all_at_once(identities.catalogue().identities["tr_axb"], 8, "float64"), 0.0)
+@pytest.mark.parametrize("name", ["tr_axb", "tr_xk", "normsq_frobenius"])  # reals, a static operand, complex numbers
+def test_all_operands_at_once_agree(name):
+    harness.measure(Fixture(), all_at_once(identities.catalogue().identities[name], 8, "float64"), 0.0)
+
+
+def test_all_operands_at_once_are_what_a_user_gets(monkeypatch):
+    """The closed column goes through `with_claims`: a slip planted there shows."""
+    from bench import test_first_order
+
+    wrong = lambda identity, claims: lambda **x: 1.01 * identity.function(**x)  # noqa: E731
+    monkeypatch.setattr(test_first_order, "with_claims", wrong)
+    with pytest.raises(AssertionError, match="eps off"):
+        harness.measure(Fixture(), all_at_once(identities.catalogue().identities["tr_axb"], 8, "float64"), 0.0)
+
+
+def test_the_terms_of_the_scale_are_two_measurements():
+    """Twice what the operands' rounding changes, and once what the rounding of the evaluation itself does."""
+    x = {"x": np.array([1.0, 2.0])}
+    item = harness.Item("first", "f_dx", "traces", 2, {}, "float64", x, [])
+    asked = []
+
+    def function(x):
+        asked.append(x)
+        return 3.0 * x
+
+    column = harness.Column("autodiff", function, plain=True)
+    third, fourth = (harness.sensitivity(column, item, 0, by) for by in (tolerance.PERTURBATION, tolerance.ROUNDING))
+    assert 1.0 < third / 6.0 < 6.0  # the largest of two Gaussian changes, doubled
+    assert 0.3 < fourth / third < 0.8
+    gaps = [np.max(np.abs(moved - x["x"])) for moved in asked]
+    assert max(gaps[1:5]) > 1e5 * max(gaps[6:]) > 0
+
+
+@pytest.mark.parametrize("name", ["logdet_dX_posdef", "bilinear_inv_dX", "quad_dB"])
+def test_an_item_of_kernels_is_measured_though_its_columns_differ(name):
+    item = timed_alone(identities.claim(name), 8, "float64")
+    assert [c.name for c in item.columns] == ["closed", "alone"]
+    harness.measure(Fixture(), item, 0.0)
+    item.columns[0].function = lambda **x: jnp.full(3, jnp.nan)
+    with pytest.raises(AssertionError, match="not finite: closed"):
+        harness.measure(Fixture(), item, 0.0)
 
 
 def test_peers_without_torch_agree_and_say_so(monkeypatch):
@@ -209,6 +250,72 @@ def test_operands_keep_their_words_and_their_scale():
     general = identities.claim("det_axb_dX")
     values = dims.operands_of(general, dims.dims_of(general, 512), "float64")
     assert 1e-30 < abs(float(jnp.linalg.det(values["A"] @ values["X"] @ values["B"]))) < 1e30
+
+
+MADE = {"closed": {"getrf": 1, "trsm": 4, "products": 3, "left transposed": 1, "fusions": 9}}
+MADE |= {"autodiff": {"getrf": 1, "trsm": 2, "products": 5, "fusions": 9}}
+
+
+def test_why_tells_the_same_program_the_same_kernels_and_the_others():
+    told = bench.why(row(kernels=MADE))
+    assert (
+        told
+        == "closed: LU, 4 triangular solves, 3 products (1 left transposed); autodiff: LU, 2 triangular solves, "
+        + ("5 products")
+    )
+    assert bench.why(row(kernels=MADE, same=["autodiff"])) == "the same program"
+    assert bench.why(row(kernels=MADE, same=["computed"])) == told
+    equal = MADE | {"autodiff": MADE["closed"] | {"fusions": 2}}
+    assert bench.why(row(kernels=equal)).startswith("the same kernels (LU, ")
+    assert bench.why(row(kernels=equal)).endswith("in 9 fusions against 2")
+    moved = MADE | {"autodiff": MADE["closed"] | {"left transposed": 2}}  # what differs in this alone is not the same
+    assert "2 left transposed" in bench.why(row(kernels=moved))
+    assert bench.why(row(kernels=MADE, reason="It is so.")) == f"{told}. It is so."
+    idle = bench.why(row(kernels={"closed": {"fusions": 1}, "autodiff": {}}))
+    assert idle == "no products or library calls in either, in 1 fusion against 0"
+    none = bench.why(row(kernels={"closed": {"fusions": 3}, "autodiff": {"syevd": 1, "new_call": 2}}))
+    assert none == "closed: no products or library calls; autodiff: 2 new_call, symmetric eigendecomposition"
+    assert bench.why(row()) and bench.why(row() | {"kernels": {}, "ratio": {}})
+
+
+def kernel_row(name, alone, seconds=1.0):
+    found = row(name, seconds=seconds, kernels=MADE | {"alone": {"getrf": 1}})
+    found["seconds"]["alone"] = seconds * alone
+    return found | {"kind": "kernels", "ratio": {"alone": [alone, alone * 0.9, alone * 1.1]}}
+
+
+def test_kernels_alone_are_told_by_what_the_closed_form_takes_above_them():
+    near, above, short = kernel_row("near_dx", 0.8), kernel_row("far_dx", 0.5), kernel_row("short_dx", 0.5, 1e-6)
+    worst = kernel_row("worst_dx", 0.25)
+    found = result(near, above, short, worst)
+    assert bench.excesses(found) == ([near], [worst, above], [short])
+    assert bench.excess(above) == [2.0, bench.significant(1 / 0.55), bench.significant(1 / 0.45)]
+    assert bench.say_excesses(found).startswith("1 of 3 closed forms") and "1 too short" in bench.say_excesses(found)
+    page = bench_page.page({"here": found}, {})
+    assert page.index("`worst_dx` (n") < page.index("`far_dx` (n") and "alone: LU\n" in page
+    assert "`near_dx` (n" not in page and "| `near_dx` | 8 |" in page
+
+
+def test_reasons_are_of_claims_in_the_book_and_reach_the_rows():
+    from bench import conftest
+    from bench.reasons import REASONS
+
+    book = identities.catalogue()
+    assert [name for name in REASONS if name not in book] == []
+    for name, told in REASONS.items():
+        assert told.endswith(".") and len(told) > 40
+        for other in re.findall(r"`(\w+)`", told):
+            assert book[other].identity is book[name].identity, name
+    assert conftest.reason(row("lse_dx"))["reason"] == REASONS["lse_dx"]
+    assert conftest.reason(row("tr_axb_dX")) == {} == conftest.reason(kernel_row("lse_dx", 1.0))
+
+
+def test_the_page_says_why_of_every_loss():
+    rows = [row("a_dx", (0.5, 0.4, 0.6), kernels=MADE, reason="It is so."), row("b_dx", (0.9, 0.8, 0.94)), row("c_dx")]
+    page = bench_page.page({"here": result(*rows)}, {})
+    lost = [line for line in page.splitlines() if line.startswith("- `")]
+    assert [line.split("`")[1] for line in lost] == ["a_dx", "b_dx"]
+    assert lost[0].endswith("2 triangular solves, 5 products. It is so.") and len(lost[1].partition(": ")[2]) > 10
 
 
 def test_a_report_reads_back_and_writes_a_page(tmp_path, capsys):

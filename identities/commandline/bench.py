@@ -19,6 +19,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from identities.commandline import bench_page
 from identities.engine import bench
 
 # The three verdicts, told apart by lightness too; losses are drawn as boldly as wins
@@ -95,14 +96,28 @@ def print_result(path: pathlib.Path, result: Mapping[str, Any], every: bool) -> 
             table.add_row(line["chapter"], *means, *tallies)
         console.print(table)
     for kind, title in bench.KINDS.items():
+        if kind == bench.KERNELS:
+            print_kernels(result)
+            continue
         whole = every or kind not in bench.TABLED  # of a few items, all are shown
         rows = bench.measured(result, kind) if whole else bench.losses(result, kind)
         if rows:
             what = "every item" if whole else "where the closed form is slower"
             console.print(items_table(f"{title}: {what}", rows))
+            print("" if whole else "\n".join(["", *bench_page.reasons(rows), ""]))
     absent = [r for r in result["rows"] if "left out" in r]
     for row in absent:
         print(f"left out: {row['name']} (n = {row['n']}, {row['dtype']}): {row['left out']}")
+
+
+def print_kernels(result: Mapping[str, Any]) -> None:
+    """How many closed forms are near their kernels, and which are not."""
+    if bench.measured(result, bench.KERNELS):
+        print(f"{bench.KINDS[bench.KERNELS]}: {bench.say_excesses(result)}")
+        for row in bench.excesses(result)[1]:
+            ratio, low, high = bench.excess(row)
+            interval = f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
+            print(f"  {interval}  {row['name']} (n = {row['n']}, {row['dtype']}): {bench.why(row, 'alone')}")
 
 
 def items_table(title: str, rows: Sequence[bench.Row]) -> Any:
@@ -139,7 +154,7 @@ def write_page(page: pathlib.Path, results: Mapping[pathlib.Path, Mapping[str, A
     plots = {}
     for path, result in results.items():
         plots[path.stem] = draw_all(result, page.parent / "plots", f"bench-{path.stem}", png)
-    page.write_text(bench.page({p.stem: r for p, r in results.items()}, plots), encoding="utf-8")
+    page.write_text(bench_page.page({p.stem: r for p, r in results.items()}, plots), encoding="utf-8")
     print(f"{page} and {sum(map(len, plots.values()))} plots in {page.parent / 'plots'}")
 
 

@@ -211,7 +211,7 @@ def report(rows: Mapping[str, Sequence[Verdict]], dtypes: Sequence[str], seconds
     draws = found[0].samples
     print(
         f"{total} claims: {held} held, {refuted} refuted as stated, {failed} failed "
-        f"({' and '.join(dtypes)}, {draws} draws a shape, {seconds:.1f} s)"
+        f"({' and '.join(dtypes)}, {draws} draws a shape, {seconds:.1f} s, {seconds / len(found):.3f} s a verdict)"
     )
 
 

@@ -3,7 +3,8 @@
 A result is one JSON file a machine, made by `make bench` (or bench-quick, bench-gpu) from what pytest-benchmark
 recorded: `machine`, a dict, and `rows`, one an item.  A row's `seconds` are medians by column, and its `ratio` holds
 for each autodiff column [ratio, low, high]: its time over that of the closed form, so that above 1 the closed
-form is faster.  Nothing here measures or draws.
+form is faster.  `kernels` says by column what its program is made of, `same` names the columns whose program is that of
+the closed form, `reason` is what somebody wrote of it.  Nothing here measures or draws.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ RESAMPLES = 2000
 # The ways in which autodiff reaches the same numbers.  The headline is against the fastest of them: beating the slow
 # ones alone would be beating a straw man.
 AUTODIFF = ("autodiff", "computed", "reverse")
+KERNELS = "kernels"  # the kind whose columns compute different things
 KINDS = {
     "first": "Gradient by one operand",
     "all": "Gradients by all operands at once",
     "second": "Hessian or Jacobian, all entries",
     "modes": "Forward and reverse mode",
     "peers": "Other libraries",
+    KERNELS: "Kernels timed alone",
 }
 OWN = "XLA's own"  # the key of XLA's threads in a machine
 TABLED = ("first", "all", "second")  # kinds with so many items that means tell
+NEAR = 1.3  # a closed form that takes so many times what its kernels take has little else to save
 SMALL = 5.0  # an item that takes fewer empty calls than this measures how a program is called, not what it does
 
 
@@ -194,6 +198,88 @@ def losses(result: Mapping[str, Any], kind: str, below: float = 0.95) -> list[Ro
     return [r for _, _, r in sorted(found, key=lambda triple: triple[:2])]
 
 
+# Why
+
+
+# What the kernels of a program are called, one and several; what is not here goes by its own name
+WORDS = {
+    "getrf": ("LU", "LUs"),
+    "potrf": ("Cholesky factorization", "Cholesky factorizations"),
+    "geqrf": ("QR", "QRs"),
+    "orgqr": ("Q of a QR", "Qs of a QR"),
+    "gesdd": ("SVD", "SVDs"),
+    "gesvd": ("SVD", "SVDs"),
+    "gesvdj": ("SVD", "SVDs"),
+    "syevd": ("symmetric eigendecomposition", "symmetric eigendecompositions"),
+    "geev": ("eigendecomposition", "eigendecompositions"),
+    "trsm": ("triangular solve", "triangular solves"),
+    "trsv": ("triangular solve of a vector", "triangular solves of a vector"),
+    "products": ("product", "products"),
+    "by vector": ("product with a vector", "products with a vector"),
+    "loops": ("loop", "loops"),
+}
+NOTHING = "no products or library calls"
+APART = ("left transposed", "fusions")  # told of something else, or last
+
+
+def say_kernels(found: Mapping[str, int]) -> str:
+    """What a program is made of: "LU, 4 triangular solves, 3 products (1 left transposed)"."""
+    told = []
+    unnamed = [k for k in found if k not in WORDS and k not in APART]
+    for name in [*unnamed, *(k for k in WORDS if k in found)]:
+        one, several = WORDS.get(name, (name, name))
+        told.append(f"{found[name]} {several}" if found[name] > 1 else one)
+        if name == "products" and found.get("left transposed"):
+            told[-1] += f" ({found['left transposed']} left transposed)"
+    return ", ".join(told) or NOTHING
+
+
+def why(row: Row, column: str | None = None) -> str:
+    """What explains the times of two programs, by default of the closed form and the fastest autodiff; never empty."""
+    column = column or (headline(row) or ("",))[0]
+    kernels = row.get("kernels", {})
+    mine, other = kernels.get("closed"), kernels.get(column)
+    fusions = [(each or {}).get("fusions", 0) for each in (mine, other)]
+    if mine is None or other is None:
+        told = "its programs were not read when it was measured"
+    elif column in row.get("same", ()):
+        told = "the same program"
+    elif {**mine, "fusions": 0} == {**other, "fusions": 0}:
+        what = say_kernels(mine)
+        told = f"the same kernels ({what})" if what != NOTHING else f"{what} in either"
+        told += f", in {fusions[0]} fusion{'s' * (fusions[0] != 1)} against {fusions[1]}"
+    else:
+        told = f"closed: {say_kernels(mine)}; {column}: {say_kernels(other)}"
+    return told + (f". {row['reason']}" if row.get("reason") else "")
+
+
+def excess(row: Row) -> list[float]:
+    """The time of a closed form over that of its kernels alone, with its interval."""
+    value, low, high = row["ratio"]["alone"]
+    return [significant(1 / x) for x in (value, high, low)]
+
+
+def excesses(result: Mapping[str, Any]) -> tuple[list[Row], list[Row], list[Row]]:
+    """The closed forms near their kernels, those above (the worst first), and those too short to tell."""
+    floor = SMALL * float(result["machine"].get("empty call", 0.0))
+    rows = measured(result, KERNELS)
+    short = [r for r in rows if max(r["seconds"]["closed"], r["seconds"]["alone"]) < floor]
+    above = [r for r in rows if r not in short and excess(r)[0] > NEAR]
+    near = [r for r in rows if r not in short and r not in above]
+    return near, sorted(above, key=lambda r: -excess(r)[0]), short
+
+
+def say_excesses(result: Mapping[str, Any]) -> str:
+    near, above, short = excesses(result)
+    told = (
+        f"{len(near)} of {len(near) + len(above)} closed forms take at most {NEAR} times what their kernels take alone"
+    )
+    return told + (f"; {len(short)} too short to tell" if short else "")
+
+
+# In words
+
+
 def say_machine(about: Mapping[str, Any]) -> str:
     """One line about where, when and with what it was measured."""
     versions = ", ".join(f"{k} {about[k]}" for k in ("jax", "jaxlib", "numpy", "torch", "driver") if about.get(k))
@@ -225,94 +311,3 @@ def say_seconds(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
-
-
-# The page
-
-HOW = """\
-Every column is a program of its own, compiled ahead of time; its operands lie on the device, it is warmed up, and
-every call is waited for. Each round times all columns one after another, in an order that turns, and the closed form
-last; the ratio is that of the medians, with a bootstrap 95 percent interval over the rounds. Before anything is timed,
-all columns must agree by the law of the book.
-
-The **ratio** is the time of autodiff over the time of the closed form: above 1 the closed form is faster. *As written*
-is `jax.grad` (`jax.hessian`, `jax.jacfwd`) of the function as the book prints it, *as computed* that of the form which
-an expert would write, where the book has it. The **headline** is against the fastest of all forms and modes of
-autodiff, since beating the slowest would be beating a straw man; near 1 means that XLA found the same program, which is
-what an honest reader should expect of most gradients. A mean counts, of several claims of one derivative, the fastest,
-and leaves out what is too short to tell (less than five empty calls).
-
-Pairs such as 0.1 : 0.3 are of the closed form and of the fastest autodiff. Flops are as XLA counts them, without those
-of LAPACK's or cuSOLVER's routines; memory is arguments, results and temporaries of the program. LAPACK runs on as many
-threads as `OPENBLAS_NUM_THREADS` says (1: more stall those of XLA on few cores), XLA's products on all cores.
-"""
-
-
-def page(results: Mapping[str, Mapping[str, Any]], plots: Mapping[str, Mapping[str, str]]) -> str:
-    """The page of all results in Markdown; `plots` tells the files that lie in plots/ and what they show."""
-    lines = ["# Benchmarks: closed forms against autodiff", "", HOW.strip(), ""]
-    lines += ["Written by `identities bench report`; measure again with `make bench-quick` or `make bench`.", ""]
-    for name, result in results.items():
-        lines += section(name, result, plots.get(name, {}))
-    return "\n".join(lines)
-
-
-def section(name: str, result: Mapping[str, Any], plots: Mapping[str, str]) -> list[str]:
-    """One machine: its means, its plots, where closed forms lose, every item, and what was left out."""
-    about = result["machine"]
-    gemm = ", ".join(f"{v:g} GFLOP/s in {k}" for k, v in dict(about.get("gemm", {})).items())
-    lines = [f"## {name}", "", f"{say_machine(about)}.", ""]
-    empty = say_seconds(about.get("empty call", 0.0))
-    lines += [f"A product of two matrices runs at {gemm}; an empty call takes {empty}.", ""]
-    for file, what in plots.items():
-        lines += [f"![{what}](plots/{file})", ""]
-    for kind, dtype, means in summaries(result):
-        lines += [f"### {KINDS[kind]}, n = {main_n(result, kind)}, {dtype}", "", *means_table(means), ""]
-    for kind, title in KINDS.items():
-        rows = measured(result, kind)
-        slow = losses(result, kind) if kind in TABLED else []
-        if slow:
-            lines += [f"### {title}: where the closed form is slower", "", *items_table(slow), ""]
-        if rows:
-            lines += [f"### {title}: every item", "", *items_table(rows), ""]
-    small = {r["name"]: r["dims"] for r in measured(result) if r.get("reduced")}
-    reduced = [f"`{name}` ({', '.join(f'{k} = {v}' for k, v in dims.items())})" for name, dims in small.items()]
-    if reduced:
-        lines += ["### At a smaller n, to keep every array within 256 MiB", "", ", ".join(reduced) + ".", ""]
-    bad = [(r, column, why) for r in measured(result) for column, why in r.get("wrong", {}).items()]
-    if bad:
-        lines += ["### Where autodiff goes wrong", ""]
-        lines += [f"- `{r['name']}`, n = {r['n']}, {r['dtype']}: *{column}* is {why}" for r, column, why in bad] + [""]
-    absent = sorted({f"- `{r['name']}` in {r['dtype']}: {r['left out']}" for r in result["rows"] if "left out" in r})
-    return lines + (["### Left out", "", *absent, ""] if absent else [])
-
-
-def means_table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = ["| chapter | geometric mean | best | worst | faster | even | slower | too short |", "|---|" + "---:|" * 7]
-    for line in lines:
-        means = (f"{line[k]:.2f}" if line[k] == line[k] else "" for k in ("mean", "best", "worst"))
-        tallies = (str(line[k] or "") for k in ("faster", "even", "slower", "small"))
-        found.append(f"| {' | '.join((line['chapter'], *means, *tallies))} |")
-    return found
-
-
-def items_table(rows: Sequence[Row]) -> list[str]:
-    """One line an item: times and ratios by form, the headline with its interval, what compiling and memory cost."""
-    heads = ("claim", "n", "dtype", "closed form", "headline", "95 %", "by form", "compile, s", "MB", "Gflop")
-    found = [f"| {' | '.join(heads)} |", "|---|---:|---|---:|---:|---|---|---|---|---|"]
-    for row in rows:
-        best = headline(row)
-        told = [f"**{best[1][0]:.2f}**", f"{best[1][1]:.2f} to {best[1][2]:.2f}"] if best else ["", ""]
-        forms = ", ".join(f"{k} {v[0]:.2f}" for k, v in row["ratio"].items())
-        alone = [f"{k} {say_seconds(v)}" for k, v in row["seconds"].items() if k not in row["ratio"] and k != "closed"]
-        facts = [pair(row, fact, scale) for fact, scale in (("compile", 1), ("memory", 1e6), ("flops", 1e9))]
-        cells = [f"`{row['name']}`", str(row["n"]), row["dtype"], say_seconds(row["seconds"]["closed"]), *told]
-        found.append(f"| {' | '.join([*cells, ', '.join([forms, *alone]), *facts])} |")
-    return found
-
-
-def pair(row: Row, fact: str, scale: float) -> str:
-    """A fact of the closed form and of the fastest autodiff."""
-    values, best = row.get(fact, {}), headline(row)
-    both = [values.get(column) for column in ("closed", best[0] if best else "")]
-    return " : ".join(f"{v / scale:.2g}" if v is not None else "–" for v in both) if any(both) else ""

@@ -110,6 +110,35 @@ class _Witnessed:
         return next((t for row in testimonies.values() for t in row if t.agrees is agrees), None)
 
 
+class _Neighbours:
+    """One draw, both sides there, and what a few draws next to it say of the sensitivity of the reference.
+
+    What rounding the operands to float32 changes of a sensitivity cannot be seen, so that the book's claims are
+    measured once, around the float64 draw: these further runs are most of what a check of small shapes runs.
+    """
+
+    def __init__(self, operands: list[Values], rows: list[Row], program: Program, seed: int):
+        self.operands, self.rows, self.seed = operands, rows, seed
+        self._program = program
+        self._moved: dict[float, list[list[Row]]] = {}
+
+    def moved(self, by: float) -> list[list[Row]]:
+        """The program's answers where every entry of the operands is moved by a Gaussian relative amount."""
+        if by not in self._moved:
+            rng = stream("perturbation", self.seed)
+            shaken = [[tolerance.perturbed(v, rng, by) for v in self.operands] for _ in range(tolerance.PERTURBATIONS)]
+            self._moved[by] = list(self._program.run_many(shaken))
+        return self._moved[by]
+
+    def sensitivity(self, case: int, name: str, by: float) -> float:
+        """The third or the fourth term of the scale (identities.engine.tolerance)."""
+        reference = self.rows[case].answers[name].reference
+        others = [r[case].answers[name].reference for r in self.moved(by)]
+        if reference is None:  # at the other draw there was one
+            return 0.0
+        return tolerance.sensitivity(reference, [o for o in others if o is not None], by)
+
+
 class Examination:
     """One program, its draws and its findings.
 
@@ -179,34 +208,25 @@ class Examination:
             for draws in drawn.values():
                 for values in draws:
                     self._keeps_words(values)
-            rows64: dict[int, list[Row]] = {}
-            for dtype in self.dtypes:
+            double: dict[int, _Neighbours] = {}
+            for dtype in sorted(self.dtypes, key=lambda d: d != np.float64):  # float64 first: see _Neighbours
                 operands = [[Claim.rounded(Claim.rounded(v, dtype), np.float64) for v in drawn[i]] for i in indices]
                 for index, its, rows in zip(indices, operands, self.program.run_many(operands), strict=True):
-                    self._compare(dtype, its, rows, self.options.seed + index)
-                    if dtype == np.float64:
-                        rows64[index] = rows
+                    near = _Neighbours(its, rows, self.program, self.options.seed + index)
+                    double.setdefault(index, near)
+                    self._compare(dtype, near, double[index] if self.strict else near)
             for index in indices:
                 if index < self.witnesses:
-                    self._witness(drawn[index], rows64[index], self.options.seed + index)
+                    self._witness(drawn[index], double[index].rows, self.options.seed + index)
 
-    def _compare(self, dtype: np.dtype[Any], operands: list[Values], rows: list[Row], seed: int) -> None:
-        eps, limit = tolerance.eps_of(dtype), tolerance.limit_of(dtype)
-        moved: dict[float, list[list[Row]]] = {}
-
-        def more(case: int, name: str, reference: np.ndarray, by: float) -> float:
-            if by not in moved:
-                rng = stream("perturbation", seed)
-                shaken = [[tolerance.perturbed(v, rng, by) for v in operands] for _ in range(tolerance.PERTURBATIONS)]
-                moved[by] = list(self.program.run_many(shaken))
-            others = [r[case].answers[name].reference for r in moved[by]]
-            return tolerance.sensitivity(reference, [o for o in others if o is not None], by)
-
-        for case, row in enumerate(rows):
+    def _compare(self, dtype: np.dtype[Any], draw: _Neighbours, around: _Neighbours) -> None:
+        """Hold both sides of each claim against each other at one draw; `around` measures their sensitivity."""
+        eps, limit, tier, seed = tolerance.eps_of(dtype), tolerance.limit_of(dtype), dtype.name, draw.seed
+        for case, row in enumerate(draw.rows):
             for claim in self.claims:
-                answer, seen = row.answers[claim.name], self.seen[claim.name, dtype.name][case]
-                closed, reference = answer.closed.get(dtype.name), answer.reference
-                seen.problem = seen.problem or answer.problem.get("reference", "") or answer.problem.get(dtype.name, "")
+                answer, seen = row.answers[claim.name], self.seen[claim.name, tier][case]
+                closed, reference = answer.closed.get(tier), answer.reference
+                seen.problem = seen.problem or answer.problem.get("reference", "") or answer.problem.get(tier, "")
                 if closed is None or reference is None:
                     continue
                 if closed.shape != reference.shape:
@@ -217,8 +237,8 @@ class Examination:
                     seen.problem = f"autodiff is not finite at seed {seed}"
                 elif not np.all(np.isfinite(closed)):
                     seen.problem = f"the closed form is not finite at seed {seed}"
-                measure = functools.partial(more, case, claim.name, reference)
-                f_scale = tolerance.function_scale(claim, row.value, operands[case])
+                measure = functools.partial(around.sensitivity, case, claim.name)
+                f_scale = tolerance.function_scale(claim, row.value, draw.operands[case])
                 residual, index = tolerance.residual(closed, reference, eps, f_scale, measure)
                 same = closed.shape == reference.shape and closed.size > 0
                 seen.see(residual, seed, index, closed[index] if same else None, reference[index] if same else None)
@@ -227,12 +247,13 @@ class Examination:
                 if self.strict or beyond or seen.problem or claim.kind == "value":
                     continue
                 if dtype == np.float64:
-                    seen.small = seen.small or self._small(closed, reference, measure, moved, case, claim)
+                    moved = functools.partial(around.moved, tolerance.ROUNDING)
+                    seen.small = seen.small or self._small(closed, reference, moved, case, claim)
                 # the size of an unknown function may hide what is wrong, unless both sides are zero up to rounding
                 alone, _ = tolerance.residual(closed, reference, eps, 0.0, measure)
                 if alone > limit * claim.slack:
-                    near = [r[case].answers[claim.name] for r in moved[tolerance.ROUNDING]]
-                    zero = tolerance.is_zero(closed, [a.closed.get(dtype.name) for a in near])
+                    near = [r[case].answers[claim.name] for r in around.moved(tolerance.ROUNDING)]
+                    zero = tolerance.is_zero(closed, [a.closed.get(tier) for a in near])
                     if not (zero and tolerance.is_zero(reference, [a.reference for a in near])):
                         seen.problem = NOT_RESOLVED
 
@@ -240,8 +261,7 @@ class Examination:
     def _small(
         closed: np.ndarray,
         reference: np.ndarray,
-        measure: Any,
-        moved: dict[float, list[list[Row]]],
+        moved: Callable[[], list[list[Row]]],
         case: int,
         claim: Claim,
     ) -> str:
@@ -249,8 +269,8 @@ class Examination:
         differ = np.abs(closed - reference) > tolerance.DIFFERS * np.maximum(np.abs(closed), np.abs(reference))
         if not np.any(differ):
             return ""
-        measure(tolerance.ROUNDING)  # rounding alone makes nothing of an entry that is zero
-        others = [r[case].answers[claim.name].reference for r in moved[tolerance.ROUNDING]]
+        # rounding alone makes nothing of an entry that is zero
+        others = [r[case].answers[claim.name].reference for r in moved()]
         noise = np.max([np.abs(o - reference) for o in others if o is not None], axis=0)
         differ &= np.maximum(np.abs(closed), np.abs(reference)) > 1e3 * np.maximum(noise, np.finfo(float).tiny)
         differ &= np.abs(reference) > 0  # an exact zero beside a rounded one is no finding

@@ -137,7 +137,8 @@ class Program:
         precision: str = "highest",
         strict: bool = False,
     ):
-        self.claims, self.cases, self.dtypes = list(claims), list(cases), list(dtypes)
+        self.claims, self.cases = list(claims), list(cases)
+        self.tiers = {np.dtype(d): np.dtype(d).name for d in dtypes}  # NumPy makes a dtype's name anew each time
         self.devices: list[Any] = list(devices) if isinstance(devices, Sequence) else [devices]
         self.device, self.precision, self.strict = self.devices[0], precision, strict
         self.large = is_large(claims[0], cases)
@@ -207,7 +208,7 @@ class Program:
             sides["reference"] = claim.reference_function(**{n: arrays[n] for n in names}, **case.counts)
         except Exception as error:
             problems["reference"] = _first_line(error)
-        for dtype in self.dtypes:
+        for dtype, tier in self.tiers.items():
             cast = {n: arrays[n].astype(_matching(arrays[n].dtype, dtype)) for n in names}
             try:
                 result = claim.function(**cast, **case.counts)
@@ -218,22 +219,21 @@ class Program:
                     if jnp.iscomplexobj(last):
                         general = general + 1j * rng.standard_normal(last.shape)
                     probe = jnp.asarray(general, last.dtype)
-                    sides[f"{dtype.name} matvec"] = (
+                    sides[f"{tier} matvec"] = (
                         result.matvec(probe),
                         jnp.tensordot(result.todense(), probe, probe.ndim),
                     )
                     result = result.todense()
                 if isinstance(result, int | float | complex):  # a constant has no precision of its own
                     result = jnp.asarray(result, _matching(np.asarray(result).dtype, dtype))
-                sides[dtype.name] = result = jnp.asarray(result)
+                sides[tier] = result = jnp.asarray(result)
             except Exception as error:
-                problems[dtype.name] = _first_line(error)
+                problems[tier] = _first_line(error)
                 continue
             wanted = _matching(result.dtype, dtype)
             if result.dtype != wanted:
-                problems[dtype.name] = (
-                    f"it returned {result.dtype.name} for {dtype.name} operands "
-                    "(is an array made without dtype= inside?)"
+                problems[tier] = (
+                    f"it returned {result.dtype.name} for {tier} operands (is an array made without dtype= inside?)"
                 )
         return sides
 
@@ -297,14 +297,14 @@ class Program:
         for claim in self.claims:
             sides, problem = row[claim.name], dict(problems[claim.name])
             closed: dict[str, np.ndarray] = {}
-            for dtype in self.dtypes:
-                if dtype.name in sides:
-                    closed[dtype.name] = np.asarray(sides[dtype.name])
-                if f"{dtype.name} matvec" in sides:
-                    got, dense = (np.asarray(side) for side in sides[f"{dtype.name} matvec"])
+            for dtype, tier in self.tiers.items():
+                if tier in sides:
+                    closed[tier] = np.asarray(sides[tier])
+                if f"{tier} matvec" in sides:
+                    got, dense = (np.asarray(side) for side in sides[f"{tier} matvec"])
                     limit = 1e3 * float(np.finfo(dtype).eps) * float(np.abs(dense).max(initial=1))
                     if got.shape != dense.shape or not np.all(np.abs(got - dense) <= limit):  # NaN fails too
-                        problem[dtype.name] = "the operator's matvec disagrees with its todense"
+                        problem[tier] = "the operator's matvec disagrees with its todense"
             reference = np.asarray(sides["reference"]) if "reference" in sides else None
             answers[claim.name] = Answer(reference, closed, problem)
         return Row(np.asarray(row["value"]), answers)
