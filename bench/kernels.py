@@ -4,10 +4,11 @@
     item = timed_alone(claim, 512, "float64")           columns: the closed form, and its kernels `alone`
 
 A closed form that takes the time of its kernels is as fast as its formula lets it be; what it takes longer goes into
-copies, elementwise passes and loops.  `alone` binds the kernels to fresh operands, no two of them to the same, so that
-XLA merges and drops none, and returns all results.  These operands come from memory and are copied to the layout that
-LAPACK wants, where a closed form often finds in the cache what it has just laid out: a ratio below 1 is no mistake.
-Where no kernel writes as much as the result, the result is filled with a number besides.
+copies, elementwise passes and loops.  `alone` binds the kernels to operands of their own, shared only where the closed
+form shares what it was given or has made once, so that XLA merges and drops none, and returns all results.  These
+operands come from memory and are copied to the layout that LAPACK wants, where a closed form often finds in the cache
+what it has just laid out: a ratio below 1 is no mistake.  Where no kernel writes as much as the result, the result is
+filled with a number besides.
 """
 
 from __future__ import annotations

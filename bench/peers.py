@@ -2,8 +2,8 @@
 
 `TWINS` holds, by claim, f in torch and the closed form in NumPy, both written as those who use them would.  torch is
 asked twice: `torch.autograd` (the tape) and `torch.func` (the transforms).  `PROBLEMS` are the functions of Laue,
-Mitterreiter and Giesen, "Computing Higher Order Derivatives of Matrix and Tensor Expressions" (NeurIPS 2018), with
-their full Hessians: a quadratic form, logistic regression, matrix factorization.
+Mitterreiter and Giesen, "Computing Higher Order Derivatives of Matrix and Tensor Expressions" (NeurIPS 2018), and
+least squares, with their full Hessians and a product of these with a direction.
 
 torch computes in eager mode, with as many threads as XLA; on a GPU it takes part if it was built for CUDA, NumPy not.
 """
@@ -75,15 +75,25 @@ TWINS: dict[str, Twin] = {
 
 
 class Problem(NamedTuple):
-    """A function whose full Hessian by one operand is wanted: in JAX, its closed form, in torch, closed in NumPy."""
+    """A function whose Hessian by one operand is wanted: all entries, and a product with a direction.
+
+    `product(D, **operands)` is the Hessian applied to a direction, without its entries; `operator`, where the book
+    returns it as one, the Hessian as it is returned.
+    """
 
     wrt: str
     f: Callable[..., Any]
     closed: Callable[..., Any]
+    product: Callable[..., Any]
     torch_f: Callable[..., Any]
     numpy_closed: Callable[..., Any]
     draw: Callable[[int, str], Mapping[str, np.ndarray]]
     sizes: tuple[int, ...]
+    operator: Callable[..., Any] | None = None
+
+
+FACTORS = 8
+LARGEST = 2**28  # numbers in one array of torch, whose memory cannot be told before: 2 GiB in float64
 
 
 def logistic(X: Any, y: Any, w: Any) -> Any:
@@ -97,6 +107,12 @@ def logistic_d2w(X: Any, y: Any, w: Any) -> Any:
     return X.T @ ((s * (1 - s))[:, None] * X)
 
 
+def logistic_product(D: Any, X: Any, y: Any, w: Any) -> Any:
+    """Three products with a vector."""
+    s = jax.nn.sigmoid(X @ w)
+    return (s * (1 - s) * (X @ D)) @ X
+
+
 def logistic_d2w_numpy(X: Any, y: Any, w: Any) -> Any:
     s = 1 / (1 + np.exp(-(X @ w)))
     return X.T @ ((s * (1 - s))[:, None] * X)
@@ -108,6 +124,20 @@ def logistic_draw(n: int, dtype: str) -> dict[str, np.ndarray]:
     X, w = rng.standard_normal((2 * n, n)) / np.sqrt(n), rng.standard_normal(n)
     y = np.where(rng.uniform(size=2 * n) < 1 / (1 + np.exp(-X @ w)), 1.0, -1.0)
     return {name: v.astype(dtype) for name, v in (("X", X), ("y", y), ("w", w))}
+
+
+def least_squares_draw(n: int, dtype: str) -> dict[str, np.ndarray]:
+    """2n samples of n features."""
+    rng = np.random.default_rng(n)
+    drawn = {"y": rng.standard_normal(2 * n), "Phi": rng.standard_normal((2 * n, n)) / np.sqrt(n)}
+    return {name: v.astype(dtype) for name, v in (drawn | {"theta": rng.standard_normal(n)}).items()}
+
+
+def factorization_draw(n: int, dtype: str) -> dict[str, np.ndarray]:
+    """X of n x n, and factors of rank 8 at every n: at n / 8 the Hessian of n = 512 would have 2^30 entries."""
+    rng = np.random.default_rng(n)
+    shapes = {"X": (n, n), "U": (n, FACTORS), "V": (FACTORS, n)}
+    return {name: (rng.standard_normal(shape) / np.sqrt(shape[1])).astype(dtype) for name, shape in shapes.items()}
 
 
 def drawn(name: str) -> Callable[[int, str], dict[str, np.ndarray]]:
@@ -132,6 +162,7 @@ PROBLEMS: dict[str, Problem] = {
         "x",
         lambda x, B: x @ B @ x,
         lambda x, B: B + B.T,
+        lambda D, x, B: B @ D + D @ B,
         lambda x, B: x @ B @ x,
         lambda x, B: B + B.T,
         drawn("quad_d2x"),
@@ -141,19 +172,32 @@ PROBLEMS: dict[str, Problem] = {
         "w",
         logistic,
         logistic_d2w,
+        logistic_product,
         lambda X, y, w: torch().nn.functional.softplus(-y * (X @ w)).sum(),
         logistic_d2w_numpy,
         logistic_draw,
+        (32, 64, 128, 256, 512),
+    ),
+    "least squares": Problem(
+        "theta",
+        lambda y, Phi, theta: jnp.sum((y - Phi @ theta) ** 2),
+        identities.claim("lsq_d2theta").function,
+        lambda D, y, Phi, theta: 2 * ((Phi @ D) @ Phi),
+        lambda y, Phi, theta: ((y - Phi @ theta) ** 2).sum(),
+        lambda y, Phi, theta: 2 * (Phi.T @ Phi),
+        least_squares_draw,
         (32, 64, 128, 256, 512),
     ),
     "matrix factorization": Problem(
         "U",
         lambda X, U, V: jnp.sum((X - U @ V) ** 2),
         lambda X, U, V: identities.claim("uv_d2U").function(X, U, V).todense(),
+        lambda D, X, U, V: identities.claim("uv_d2U").function(X, U, V).matvec(D),
         lambda X, U, V: ((X - U @ V) ** 2).sum(),
         uv_d2U_numpy,
-        drawn("uv_d2U"),
-        (16, 32, 64, 128),
+        factorization_draw,
+        (16, 32, 64, 128, 256, 512),
+        identities.claim("uv_d2U").function,
     ),
 }
 
@@ -232,12 +276,17 @@ def problem(name: str, n: int, dtype: str) -> Item:
     p = PROBLEMS[name]
     operands = p.draw(n, dtype)
     at = lambda operands: lambda x: p.f(**{**operands, p.wrt: x})  # noqa: E731
+    along = np.random.default_rng(1).standard_normal(operands[p.wrt].shape).astype(dtype)
+    passes = operands[p.wrt].size * max(v.size for v in operands.values())  # each of them carries the largest array
     columns = [
         Column("closed", p.closed, None),
         Column("autodiff", lambda **x: jax.hessian(at(x))(x[p.wrt])),
         Column("reverse", lambda **x: jax.jacrev(jax.grad(at(x)))(x[p.wrt])),
-        *torch_hessians(p.torch_f, p.wrt),
+        *(torch_hessians(p.torch_f, p.wrt) if passes <= LARGEST else []),
         *numpy_column(p.numpy_closed),
+        *([Column("operator", p.operator, None)] if p.operator else []),
+        Column("matvec", lambda **x: p.product(jnp.asarray(along), **x), None),
+        Column("hvp", lambda **x: jax.jvp(jax.grad(at(x)), (x[p.wrt],), (jnp.asarray(along),))[1], "matvec"),
     ]
     dims = {f"{name} {i}": s for name, v in operands.items() for i, s in enumerate(v.shape)}
     return Item("peers", name, "problems", n, dims, dtype, operands, columns, notes=without())

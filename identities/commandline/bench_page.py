@@ -70,6 +70,10 @@ def section(name: str, result: Mapping[str, Any], plots: Mapping[str, str]) -> l
     if bad:
         lines += ["### Where autodiff goes wrong", ""]
         lines += [f"- `{r['name']}`, n = {r['n']}, {r['dtype']}: *{column}* is {why}" for r, column, why in bad] + [""]
+    heavy = [(r, column, why) for r in measured(result) for column, why in r.get("large", {}).items()]
+    if heavy:
+        lines += ["### Where autodiff needs more memory than there is", ""]
+        lines += [f"- `{r['name']}`, n = {r['n']}, {r['dtype']}: *{column}* {why}" for r, column, why in heavy] + [""]
     absent = sorted({f"- `{r['name']}` in {r['dtype']}: {r['left out']}" for r in result["rows"] if "left out" in r})
     return lines + (["### Left out", "", *absent, ""] if absent else [])
 
