@@ -7,6 +7,7 @@
 
 `dims.py` says at which sizes a claim runs and how its operands are drawn, `harness.py` how one item is measured,
 `hlo.py` what its programs are made of, `kernels.py` what of a closed form cannot be avoided, `reasons.py` why some
-lose, `conftest.py` what a run states and keeps, `peers.py` what other libraries do; the `test_*.py` are the items.
-Plain `pytest` collects `tests/` alone and never runs any of this.
+lose, `conftest.py` what a run states and keeps, `peers.py` what other libraries do; the `test_*.py` are the items:
+gradients, Hessians, many small problems at once, kernels, peers.  Plain `pytest` collects `tests/` alone and never runs
+any of this.
 """

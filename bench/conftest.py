@@ -51,7 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--bench-part", default="1/1", metavar="K/N", help="every N-th item, beginning with the K-th")
     group.addoption("--bench-seconds", type=float, metavar="S", help="for each column (default 1; quick: 0.1)")
     group.addoption("--bench-device", choices=("cpu", "gpu"), help="where to run (default: JAX's choice)")
-    group.addoption("--bench-precision", default="highest", help="of float32 products (default highest: no TF32)")
+    group.addoption(
+        "--bench-precision",
+        default="highest",
+        help="of float32 products (default highest; tensorfloat32: a tier of its own)",
+    )
     group.addoption("--bench-results", type=pathlib.Path, metavar="FILE", help="default: bench/results/MACHINE.json")
     group.addoption("--bench-journal", type=pathlib.Path, metavar="FILE", help="default: .cache/bench/MACHINE.jsonl")
     group.addoption("--bench-fresh", action="store_true", help="begin again, whatever was measured before")
@@ -70,7 +74,9 @@ class Run:
         self.seconds: float = option("--bench-seconds") or (0.1 if self.quick else 1.0)
         self.part = part(option("--bench-part"))
         self.machine = machine(option("--bench-precision"))
-        name = slug(self.machine) + ("-quick" if self.quick else "")
+        # products of another precision are a tier of their own, in a file of its own
+        tier = "" if self.machine["precision"] == "highest" else f" {self.machine['precision']}"
+        name = slug(self.machine, tier) + ("-quick" if self.quick else "")
         self.results = option("--bench-results") or ROOT / "bench" / "results" / f"{name}.json"
         self.journal = option("--bench-journal") or ROOT / ".cache" / "bench" / f"{name}.jsonl"
         self.key = {k: self.machine[k] for k in ("jax", "jaxlib", "device", "threads", "precision")}
@@ -237,11 +243,11 @@ def digest(item: pytest.Item) -> str:
     return found.hexdigest()[:16]
 
 
-def slug(about: dict[str, Any]) -> str:
+def slug(about: dict[str, Any], tier: str = "") -> str:
     """The machine as a file name."""
     name = f"{about['cpu']} {about['cores']} cores" if about["device"] == "cpu" else about["device"]
     name = re.sub(r"\(\w+\)|@.*?GHz|\bCPU\b|\bProcessor\b", " ", name)
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", (name + tier).lower()).strip("-")
 
 
 def ceilings(run: Run) -> None:

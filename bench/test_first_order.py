@@ -58,7 +58,7 @@ QUICK = (
 QUICK_ALL = ("tr_axb", "bilinear_inv", "uv", "deep_tanh")
 # Over n: n^2 work, n^3 by products, n^3 by a factorisation, and many products
 SCALING = ("quad_dx", "tr_axb_dX", "logdet_dX", "tr_exp_dX")
-SIZES, QUICK_SIZES = (64, 128, 256, 512, 1024, 2048), (32, 64, 128)
+SIZES, QUICK_SIZES, GPU_SIZES = (64, 128, 256, 512, 1024, 2048), (32, 64, 128), (256, 1024, 2048, 4096, 8192)
 
 
 def gradient_claims() -> list[Claim]:
@@ -84,7 +84,8 @@ def all_operands(identity: Identity[..., Any]) -> dict[str, Claim]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     run = run_of(metafunc.config)
-    scaling = [(name, n) for name in SCALING for n in (QUICK_SIZES if run.quick else SIZES) if n != run.n]
+    sizes = QUICK_SIZES if run.quick else SIZES if run.machine["device"] == "cpu" else GPU_SIZES
+    scaling = [(name, n) for name in SCALING for n in sizes if n != run.n]
     if metafunc.function is test_first_order:
         names = QUICK if run.quick else [c.name for c in gradient_claims()]
         chosen = [(name, run.n, dtype) for name in names for dtype in run.dtypes]

@@ -26,6 +26,7 @@ KINDS = {
     "all": "Gradients by all operands at once",
     "second": "Hessian or Jacobian, all entries",
     "modes": "Forward and reverse mode",
+    "batched": "Many small problems at once, by vmap",
     "peers": "Other libraries",
     KERNELS: "Kernels timed alone",
 }
