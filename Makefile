@@ -101,6 +101,7 @@ bench: $(BENCH) ## time every gradient at n = 1024, Hessians, and torch and NumP
 	@$(REPORT) bench/results/*.json --page docs/benchmarks.md
 
 # No network and no matplotlib: the result file is what is taken along, `make bench-quick` draws it elsewhere.
+# TF32, its own tier in a file of its own: ARGS="--bench-precision tensorfloat32 --bench-dtype float32"
 bench-gpu: $(TIMERS) ## the same on a GPU, in parts: make bench-gpu PART=1/6 VENV=none
 	@$(MEASURE) --bench-device gpu --bench-lean --bench-seconds 0.2 --bench-part $(PART) $(ARGS)
 	@$(REPORT) "$$(ls -t bench/results/*.json | head -n 1)"
