@@ -14,16 +14,16 @@ import pytest
 import identities
 from bench.conftest import run_of
 from bench.kernels import timed_alone
+from identities.engine import bench
 from identities.engine.identity import Claim
 
-FAMILIES = ("traces", "determinants", "inverses", "quadratic_forms", "least_squares", "factorization")
 QUICK = ("tr_xtbxc_dX", "logdet_dX", "logdet_dX_posdef", "det_xax_dX", "bilinear_inv_dX", "quad_dx", "uv_dU")
 
 
 def kernel_claims() -> list[Claim]:
     """Every first-order claim of these families that holds."""
     every = identities.catalogue().values()
-    return [c for c in every if c.kind == "gradient" and c.status == "holds" and c.chapter in FAMILIES]
+    return [c for c in every if c.kind == "gradient" and c.status == "holds" and c.chapter in bench.FAMILIES]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

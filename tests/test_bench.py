@@ -87,6 +87,18 @@ def test_a_mean_takes_the_fastest_claim_of_a_derivative_and_nothing_too_short():
     assert line["mean"] == pytest.approx(2.0) and line["small"] == 1
 
 
+def test_the_six_families_have_a_mean_of_their_own_against_either_form_of_f():
+    of_f = {"autodiff": [4.0, 4.0, 4.0], "computed": [1.0, 1.0, 1.0]}
+    rows = [row(f"f{i}_dx", chapter=chapter, ratio=(4.0, 4.0, 4.0)) for i, chapter in enumerate(bench.FAMILIES)]
+    rows = [r | {"ratio": of_f} for r in rows[:3]] + rows[3:]
+    lines = bench.summary(result(*rows, row("g_dx", (9.0, 9.0, 9.0), chapter="norms")), "first", "float64")
+    six, every = lines[-2], lines[-1]
+    assert six["chapter"] == bench.SIX and every["chapter"] == "all"
+    assert six["written"] == pytest.approx(4.0) and six["computed"] == six["mean"] == pytest.approx(2.0)
+    assert every["mean"] > six["mean"]
+    assert all(line["chapter"] != bench.SIX for line in bench.summary(result(*rows[1:]), "first", "float64"))
+
+
 def test_comparison_marks_what_moved_beyond_its_interval():
     old = result(
         row("a_dx", (1.0, 0.9, 1.1)), row("b_dx", (1.0, 0.9, 1.1)), row("c_dx", (2.0, 1.9, 2.1)), row("gone_dx")

@@ -91,10 +91,12 @@ def print_result(path: pathlib.Path, result: Mapping[str, Any], every: bool) -> 
     for kind, dtype, lines in bench.summaries(result):
         n = bench.main_n(result, kind)
         table = rich.table.Table(title=f"{bench.KINDS[kind]}, n = {n}, {dtype}", title_justify="left", box=None)
-        for heading in ("chapter", "mean", "best", "worst", "faster", "even", "slower", "too short"):
+        numbers = ("mean", "as written", "as computed", "best", "worst", "faster", "even", "slower", "too short")
+        for heading in ("chapter", *numbers):
             table.add_column(heading, justify="left" if heading == "chapter" else "right")
         for line in lines:
-            means = (f"{line[k]:.2f}" if line[k] == line[k] else "" for k in ("mean", "best", "worst"))
+            columns = ("mean", "written", "computed", "best", "worst")
+            means = (f"{line[k]:.2f}" if line[k] == line[k] else "" for k in columns)
             tallies = (str(line[k] or "") for k in ("faster", "even", "slower", "small"))
             table.add_row(line["chapter"], *means, *tallies)
         console.print(table)

@@ -32,6 +32,8 @@ KINDS = {
 }
 OWN = "XLA's own"  # the key of XLA's threads in a machine
 TABLED = ("first", "all", "second")  # kinds with so many items that means tell
+FAMILIES = ("traces", "determinants", "inverses", "quadratic_forms", "least_squares", "factorization")
+SIX = "these six"  # the chapters that most gradients are copied from, together
 NEAR = 1.3  # a closed form that takes so many times what its kernels take has little else to save
 SMALL = 5.0  # an item that takes fewer empty calls than this measures how a program is called, not what it does
 
@@ -138,8 +140,8 @@ def main_n(result: Mapping[str, Any], kind: str) -> int | None:
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """NaN for none."""
-    logs = [math.log(v) for v in values]
+    """Of the numbers among them; NaN for none."""
+    logs = [math.log(v) for v in values if not math.isnan(v)]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
@@ -151,14 +153,19 @@ def summary(result: Mapping[str, Any], kind: str, dtype: str, n: int | None = No
     rows = fastest(r for r in measured(result, kind, dtype=dtype) if n is None or r["n"] == n)
     chapters = list(dict.fromkeys(r["chapter"] for r in rows))
     lines = []
-    for chapter in [*chapters, "all"]:
-        mine = [r for r in rows if chapter in ("all", r["chapter"])]
+    six = [SIX] if all(chapter in chapters for chapter in FAMILIES) else []
+    for chapter in [*chapters, *six, "all"]:
+        mine = [r for r in rows if chapter in ("all", r["chapter"]) or (chapter == SIX and r["chapter"] in FAMILIES)]
         telling = [h[1] for r in mine if counts(r, result["machine"]) and (h := headline(r))]
         verdicts = [verdict(h) for h in telling]
         lines.append(
             {
                 "chapter": chapter,
                 "mean": geometric_mean(h[0] for h in telling),
+                "written": geometric_mean(against(r, "autodiff") for r in mine if counts(r, result["machine"])),
+                "computed": geometric_mean(
+                    against(r, "computed", "autodiff") for r in mine if counts(r, result["machine"])
+                ),
                 "best": max((h[0] for h in telling), default=math.nan),
                 "worst": min((h[0] for h in telling), default=math.nan),
                 **{v: verdicts.count(v) for v in ("faster", "even", "slower")},
@@ -166,6 +173,11 @@ def summary(result: Mapping[str, Any], kind: str, dtype: str, n: int | None = No
             }
         )
     return lines
+
+
+def against(row: Row, *columns: str) -> float:
+    """The ratio to the first of these columns that was timed; NaN where none was."""
+    return float(next((row["ratio"][c][0] for c in columns if c in row["ratio"]), math.nan))
 
 
 def summaries(result: Mapping[str, Any]) -> list[tuple[str, str, list[dict[str, Any]]]]:
