@@ -144,10 +144,12 @@ COUNTS = [
     ("logdet", ["logdet_along_dX"], "X", {"n": 6}, {"getrf": 1, "trsm": 2}),
     ("det", ["det_dX"], "X", {"n": 6}, {"getrf": 1, "trsm": 2}),
     ("bilinear_inv", None, "a X", {"n": 6}, {"getrf": 1, "trsm": 4}),
+    ("bilinear_inv", None, "a X b", {"n": 6}, {"getrf": 1, "trsm": 4}),
     ("gauss_loglik", None, "m", {"n": 9, "d": 6}, {"potrf": 1, "trsm": 2}),
     ("gauss_loglik", None, "m S", {"n": 9, "d": 6}, {"potrf": 1, "trsm": 4, "product": 1}),
     ("gauss_loglik", None, "X m S", {"n": 9, "d": 6}, {"potrf": 1, "trsm": 5, "product": 1}),
-    ("ridge_minimum", None, "y X l", {"n": 9, "p": 6}, {"potrf": 1, "trsm": 2}),
+    # two solves of two triangles: the second is the step of refinement
+    ("ridge_minimum", None, "y X l", {"n": 9, "p": 6}, {"potrf": 1, "trsm": 4}),
     ("uv", None, "U", {"m": 9, "n": 8, "k": 6}, {"product": 2}),
     ("uv", None, "U V", {"m": 9, "n": 8, "k": 6}, {"product": 3}),
 ]

@@ -7,7 +7,8 @@ program, gradients and values as a whole, Jacobians and Hessians along a random 
 tracing, compiling and running, is shared by the claims of the identity; the exponent is the slope of a line through the
 logarithms of time and n.  A claim takes part unless something that it is about is larger than one GiB at n = 2048:
 its derivative, where the closed form is no operator; or an array inside the function as the book writes it, or inside
-the closed form.  Those are listed with what is too large, and tried at the largest n (a power of two) that fits.
+the closed form.  Those are listed with what is too large, and tried at the largest n (a power of two) that fits; so
+are those that would take minutes, as eigenvalues of general matrices do.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SIZES = (512, 1024, 2048)
 LARGEST = 2**27  # numbers in one array: 1 GiB in float64
 SMALLEST = 16
 WANTED_EXPONENT = 3.2
+PATIENCE = 150  # seconds for the check of an identity, foretold by that at half of n
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +124,10 @@ def run(only: str, sizes: Sequence[int], fresh: bool) -> dict[str, Any]:
             if key not in done:
                 found: dict[str, Any] = {"claims": [c.name for c in mine], "n": largest, "why": why, "seconds": {}}
                 for n in [n for n in sizes if n < largest] + [largest] if not why else [largest]:
+                    expected = 8 * len(mine) * max(found["seconds"].values(), default=0.0)
+                    if expected > PATIENCE and n > found["n"] // 2:
+                        found |= {"n": n // 2, "why": f"a check of its identity takes more than {PATIENCE} s"}
+                        break
                     at = sizes_of(mine[0], n)
                     if not (at.dims or at.counts):
                         found["why"] = "its dims are fixed"
