@@ -210,7 +210,9 @@ def bilinear_power_gram_is_computed(a, X, n, b):
 def bilinear_power_gram_dX(a, X, n, b):
     r"\sum_{r=0}^{n-1} (X^r)^\top X^n(ab^\top + ba^\top)(X^{n-1-r})^\top"
     A, B = _krylov(X, a, n + 1), _krylov(X, b, n + 1)
-    return _krylov_transposed(A[n], X, n).T @ B[:n][::-1] + _krylov_transposed(B[n], X, n).T @ A[:n][::-1]
+    left = jnp.concatenate([_krylov_transposed(A[n], X, n), _krylov_transposed(B[n], X, n)])
+    # one product of two thin matrices for both terms
+    return left.T @ jnp.concatenate([B[:n][::-1], A[:n][::-1]])
 
 
 @bilinear_power_gram.refuted(
