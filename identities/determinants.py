@@ -39,12 +39,15 @@ def _det_of(factors):
 def _adjugate(X):
     """adj(X) from the singular value decomposition, so that X may be singular."""
     U, s, Vt = jnp.linalg.svd(X)
-    one = jnp.ones(1, X.dtype)
+    n, one = len(s), jnp.ones(1, X.dtype)
+    # the largest, the smallest, the next largest, ...: so products of many stay within what a float holds
+    order = jnp.stack([jnp.arange(n), n - 1 - jnp.arange(n)], axis=1).ravel()[:n]
+    s = s[order]
     before = jnp.cumprod(jnp.concatenate([one, s[:-1]]))
     after = jnp.cumprod(jnp.concatenate([one, s[:0:-1]]))[::-1]
     sign = jnp.linalg.slogdet(U @ Vt)[0]
     # the adjugate of diag(s) holds the products of all singular values but one
-    return sign * ((Vt.T * (before * after)[None, :]) @ U.T)
+    return sign * ((Vt.T[:, order] * (before * after)[None, :]) @ U.T[order])
 
 
 def _cofactors(X):

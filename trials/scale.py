@@ -134,6 +134,8 @@ def run(only: str, sizes: Sequence[int], fresh: bool) -> dict[str, Any]:
                     one = measure(mine, at.dims | at.counts)
                     found["seconds"][str(n)] = float(f"{one['seconds']:.4g}")
                     found |= {"eps": one["eps"], "failed": one["failed"]}
+                    if one["failed"] and all("the function is not finite" in why for why in one["failed"].values()):
+                        found |= {"why": f"f itself leaves the range of float64 at n = {n}", "failed": {}}
                 done[key] = found
                 if not only:
                     journal.parent.mkdir(parents=True, exist_ok=True)

@@ -242,7 +242,7 @@ def bars(result: Mapping[str, Any], kind: str) -> Any:
     second = f"; pale: {dtypes[1]}" if len(dtypes) > 1 else ""
     title = f"{bench.KINDS[kind]}{shown}, n = {n}\nfull colour: {dtypes[0]}{second}; line: 95 percent interval"
     axes.set_title(title, fontsize=10)
-    axes.legend(handles=patches(), loc="lower right", frameon=False, fontsize=8)
+    axes.legend(handles=patches(), loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
@@ -329,7 +329,7 @@ def scaling(result: Mapping[str, Any]) -> Any:
     least = min(min(r["seconds"].values()) for r in rows if r["name"] in names)
     all_axes[0][0].set_ylim(bottom=least * 1e3 / 3)
     all_axes[0][0].set_ylabel("milliseconds")
-    below(figure, all_axes[0][-1])
+    below(figure, all_axes[0])
     figure.suptitle("Time against n, float64", x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -352,9 +352,12 @@ def over_n(axes: Any, rows: Sequence[bench.Row], columns: Sequence[str]) -> None
     axes.grid(alpha=0.25)
 
 
-def below(figure: Any, axes: Any) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8)
+def below(figure: Any, all_axes: Any) -> None:
+    """One legend for all plots of a figure: a line may be in some of them only."""
+    pairs = [pair for axes in all_axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    labelled = {label: handle for handle, label in reversed(pairs)}
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    figure.legend([labelled[x] for x in labels], labels, loc="outside right upper", frameon=False, fontsize=8)
 
 
 def problems(result: Mapping[str, Any]) -> Any:
@@ -370,7 +373,7 @@ def problems(result: Mapping[str, Any]) -> Any:
         over_n(axes, sorted((r for r in rows if r["name"] == name), key=lambda r: r["n"]), tuple(LINES))
         axes.set_title(name, fontsize=10)
     all_axes[0][0].set_ylabel("milliseconds")
-    below(figure, all_axes[0][0])
+    below(figure, all_axes[0])
     figure.suptitle("A Hessian, all entries and times a vector, float64", x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -8,6 +8,8 @@ from typing import Any
 from identities.engine import bench
 from identities.engine.bench import KINDS, TABLED, Row, headline, measured, say_seconds
 
+MOST = 60  # items that are shown one by one
+
 HOW = """\
 Every column is a program of its own, compiled ahead of time; its operands lie on the device, it is warmed up, and
 every call is waited for. Each round times all columns one after another, in an order that turns, and the closed form
@@ -38,7 +40,7 @@ def page(results: Mapping[str, Mapping[str, Any]], plots: Mapping[str, Mapping[s
     """The page of all results in Markdown; `plots` tells the files that lie in plots/ and what they show."""
     lines = ["# Benchmarks: closed forms against autodiff", "", HOW.strip(), ""]
     lines += ["Written by `identities bench report`; measure again with `make bench-quick` or `make bench`.", ""]
-    for name, result in results.items():
+    for name, result in sorted(results.items(), key=lambda pair: pair[0].endswith("-quick")):
         lines += section(name, result, plots.get(name, {}))
     return "\n".join(lines)
 
@@ -62,8 +64,10 @@ def section(name: str, result: Mapping[str, Any], plots: Mapping[str, str]) -> l
         slow = bench.losses(result, kind) if kind in TABLED else []
         if slow:
             lines += [f"### {title}: where the closed form is slower", "", *items_table(slow), "", *reasons(slow), ""]
-        if rows:
+        if rows and len(rows) <= MOST:
             lines += [f"### {title}: every item", "", *items_table(rows), ""]
+        elif rows:
+            lines += [f"All {len(rows)} items: `identities bench report bench/results/{name}.json --all`.", ""]
     small = {r["name"]: r["dims"] for r in measured(result) if r.get("reduced")}
     reduced = [f"`{name}` ({', '.join(f'{k} = {v}' for k, v in dims.items())})" for name, dims in small.items()]
     if reduced:
@@ -89,7 +93,7 @@ def reasons(rows: Sequence[Row], column: str | None = None) -> list[str]:
 
 
 def kernels_section(title: str, result: Mapping[str, Any]) -> list[str]:
-    """How near the closed forms are to their kernels, why some are not, and every item."""
+    """How near the closed forms are to their kernels, why some are not; every item, or of very many those above."""
     near, above, short = bench.excesses(result)
     lines = [f"### {title}", "", f"{bench.say_excesses(result)}.", ""]
     lines += [f"Above {bench.NEAR}, the worst first:", "", *reasons(above, "alone"), ""] if above else []
@@ -97,7 +101,8 @@ def kernels_section(title: str, result: Mapping[str, Any]) -> list[str]:
         "| claim | n | dtype | closed form | kernels alone | ratio | 95 % |",
         "|---|---:|---|" + "---:|" * 3 + "---|",
     ]
-    for row in [*above, *near, *short]:
+    every = [*above, *near, *short]
+    for row in every if len(every) <= MOST else above:
         value, low, high = bench.excess(row)
         times = [say_seconds(row["seconds"][column]) for column in ("closed", "alone")]
         cells = [
