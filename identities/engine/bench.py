@@ -259,6 +259,8 @@ def why(row: Row, column: str | None = None) -> str:
         told = "the same program"
     elif {**mine, "fusions": 0} == {**other, "fusions": 0}:
         what = say_kernels(mine)
+        if column == "alone" and what == NOTHING:
+            return "no kernel: alone, the result is filled with a number; the closed form makes it of its operands"
         told = f"the same kernels ({what})" if what != NOTHING else f"{what} in either"
         told += f", in {fusions[0]} fusion{'s' * (fusions[0] != 1)} against {fusions[1]}"
     else:
