@@ -98,6 +98,20 @@ def test_probes_may_be_asked_for_on_the_command_line(capsys):
     assert "random directions" not in capsys.readouterr().out
 
 
+def test_what_does_not_fit_into_memory_is_one_sentence_and_no_abort(capsys):
+    from identities.commandline import main
+
+    arguments = ["check", "kron_xy_along_dX_dY", "--dims", "m=300,n=300,p=300,q=300", "--shapes", "1"]
+    assert main([*arguments, "--dtype", "float64"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "GiB of memory" in said and "smaller dims" in said
+
+
+def test_a_second_derivative_by_a_scalar_of_a_matrix_takes_forward_mode():
+    """Reverse mode would carry n^4 numbers: one cotangent an entry of the result."""
+    assert large("inv_path_d2t").ok
+
+
 FOUR = """
 import dataclasses, jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 4)

@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import json
 import math
+import re
 import statistics
 import sys
 import time
@@ -27,6 +28,7 @@ import jax
 import numpy as np
 
 from bench.dims import Sizes, abstract, sizes_of, traced_largest
+from identities.engine.errors import TooLarge
 from identities.engine.identity import Claim
 from trials.common import DOCS, PLOTS, RESULTS, ROOT, machine, read_json, say_machine, write, write_json
 
@@ -131,7 +133,14 @@ def run(only: str, sizes: Sequence[int], fresh: bool) -> dict[str, Any]:
                     at = sizes_of(mine[0], n)
                     if not (at.dims or at.counts):
                         found["why"] = "its dims are fixed"
-                    one = measure(mine, at.dims | at.counts)
+                    try:
+                        one = measure(mine, at.dims | at.counts)
+                    except TooLarge as error:
+                        found |= {
+                            "n": n // 2,
+                            "why": f"a check {re.sub('^.* needs', 'needs', str(error))}".split(";")[0],
+                        }
+                        break
                     found["seconds"][str(n)] = float(f"{one['seconds']:.4g}")
                     found |= {"eps": one["eps"], "failed": one["failed"]}
                     if one["failed"] and all("the function is not finite" in why for why in one["failed"].values()):

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from identities.engine.errors import NotEvaluated
+from identities.engine.errors import NotEvaluated, TooLarge
 from identities.engine.identity import Claim
 from identities.engine.inputs import must_fit, physical_memory, their_line
 from identities.engine.shapes import Case, draw_operands
@@ -157,7 +157,7 @@ class Program:
         options = cpu_options() if self.device.platform == "cpu" and not self.large else None
         with checking_context(self.device, self.precision, self.strict):
             if len(self.devices) == 1:
-                return jax.jit(function).lower(draws).compile(compiler_options=options)
+                return self._fitting(jax.jit(function).lower(draws).compile(compiler_options=options))
             each = jax.sharding.PartitionSpec("draw")
             mesh = jax.sharding.Mesh(np.array(self.devices), ("draw",))
 
@@ -168,7 +168,22 @@ class Program:
             spread = jax.shard_map(own, mesh=mesh, in_specs=each, out_specs=each, check_vma=False)
             placed = jax.sharding.NamedSharding(mesh, each)
             program = jax.jit(spread, in_shardings=placed, out_shardings=placed)
-            return program.lower(_stacked([draws] * len(self.devices))).compile(compiler_options=options)
+            lowered = program.lower(_stacked([draws] * len(self.devices)))
+            return self._fitting(lowered.compile(compiler_options=options))
+
+    def _fitting(self, compiled: Any) -> Any:
+        """The program, unless a CPU lacks the memory for it: XLA would abort the process.  Raises TooLarge."""
+        memory = compiled.memory_analysis() if self.device.platform == "cpu" else None
+        if memory is not None:
+            needed = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+            if needed > physical_memory():
+                there = f"{physical_memory() / 2**30:.0f}"
+                raise TooLarge(self._too_large(f"{needed / 2**30:,.0f} GiB of memory, and there are {there}"))
+        return compiled
+
+    def _too_large(self, what: str) -> str:
+        named, dims = self.claims[0].identity.function.__name__, "; ".join(map(str, self.cases))
+        return f"{named} at {dims} needs {what}; check it at smaller dims"
 
     def _draw(self, case: Case, seed: int) -> Values:
         values = draw_operands(self.claims[0].operands, case, seed)
@@ -286,6 +301,8 @@ class Program:
                 yield
         except jax.errors.JaxRuntimeError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise TooLarge(self._too_large("more memory than there is")) from error
             if "allback" not in str(error):
                 raise
             raised = next((line for line in lines if re.match(r"\w+(\.\w+)*(Error|Exception)\b", line)), lines[0])

@@ -6,7 +6,7 @@ gradient       `jax.grad`; the shape of the argument.  For complex operands 2 df
                conjugate of what `jax.grad` returns.
 jacobian       `jax.jacfwd`; the axes of the output, then those of the argument.  By a complex operand,
                one of the two Wirtinger derivatives, df/dz or df/dz*, from the real and imaginary parts
-hessian        `jax.hessian`, or `jax.jacfwd` of `jax.jacrev` for two operands
+hessian        `jax.jacfwd` of `jax.jacrev`, as `jax.hessian`; of `jax.jacfwd` where f has more entries than x
 differential   `jax.jvp`
 value          the function itself
 
@@ -115,7 +115,7 @@ def reference(
         if wirtinger is not None:
             return _wirtinger(f, wirtinger == "z*")(*values)
         if kind == "hessian" and len(wrt) == 2:
-            return jax.jacfwd(jax.jacrev(f, 0), 1)(*values)
+            return jax.jacfwd(lambda u, v: jacobian(lambda x: f(x, v), u), 1)(*values)
         return _derivative(kind)(f)(*values)
 
     return plain if entries is None and within is None else structured
@@ -181,4 +181,15 @@ def _derivative(kind: str) -> Callable[[Function], Function]:
     if kind == "gradient":
         # JAX's gradient of a real f at complex z is the conjugate of 2 df/dz*; conj is the identity on reals
         return lambda f: lambda x: jnp.conj(jax.grad(f)(x))
-    return {"jacobian": jax.jacfwd, "hessian": jax.hessian}[kind]
+    if kind == "hessian":
+        return lambda f: jax.jacfwd(lambda x: jacobian(f, x))
+    return jax.jacfwd
+
+
+def jacobian(f: Function, x: Any) -> Any:
+    """The Jacobian of f at x by the mode that makes fewer passes.
+
+    Reverse mode carries a cotangent for each entry of the result, forward mode a tangent for each of x: for a matrix
+    that is a function of one number, n^2 and 1.
+    """
+    return (jax.jacfwd if jax.eval_shape(f, x).size > jnp.size(x) else jax.jacrev)(f)(x)
