@@ -1,4 +1,4 @@
-"""Does a check scale?  Every claim that holds and whose derivative has the content of a few matrices, at n up to 2048, in float64.
+"""Does a check scale?  Every claim that holds and has the content of a few matrices, at n up to 2048, in float64.
 
     python -m trials.scale [--only TEXT] [--sizes 512,1024,2048]
 
