@@ -124,7 +124,8 @@ def run(only: str, sizes: Sequence[int], fresh: bool) -> dict[str, Any]:
         for (largest, why), mine in planned.items():
             key = " ".join([*(c.name for c in mine), str(largest)])
             if key not in done:
-                found: dict[str, Any] = {"claims": [c.name for c in mine], "n": largest, "why": why, "seconds": {}}
+                found: dict[str, Any] = {"claims": [c.name for c in mine], "n": largest, "why": why}
+                found |= {"seconds": {}, "eps": {}, "failed": {}}
                 for n in [n for n in sizes if n < largest] + [largest] if not why else [largest]:
                     expected = 8 * len(mine) * max(found["seconds"].values(), default=0.0)
                     if expected > PATIENCE and n > found["n"] // 2:
