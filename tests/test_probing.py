@@ -105,3 +105,11 @@ def test_a_gradient_and_a_structured_jacobian_stay_whole():
         with pytest.raises(ValueError, match="cannot be checked along directions"):
             probing.probed(claim)
         assert examine([claim], Options(("float64",), samples=1, probe=True))[0].notes == ()
+
+
+def test_a_probe_does_not_take_the_place_of_a_structured_tangent():
+    """The differential holds along symmetric directions alone, and the Jacobian is probed along general ones."""
+    claims = list(identities.catalogue().identities["eigh_vectors"].claims.values())
+    assert {c.kind for c in claims} >= {"differential", "jacobian"}
+    verdicts = examine(claims, Options(("float64",), samples=2, probe=True))
+    assert all(v.ok for v in verdicts), [str(v) for v in verdicts if not v.ok]

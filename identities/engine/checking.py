@@ -75,7 +75,9 @@ def groups(claims: Iterable[Claim]) -> Iterator[list[Claim]]:
     """The claims that share one program: those of one identity with the same operands."""
     found: dict[Any, list[Claim]] = {}
     for claim in claims:
-        key = (id(claim.identity), tuple(claim.operands.values()), claim.where)
+        # a probe is general, and a claim's own tangents keep the structure of their operand: they go by the same name
+        probes = isinstance(claim, probing.Probed)
+        key = (id(claim.identity), tuple(claim.operands.values()), claim.where, probes)
         found.setdefault(key, []).append(claim)
     return iter(found.values())
 

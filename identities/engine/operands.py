@@ -65,7 +65,8 @@ def gaussian(rng: Rng, shape: Shape) -> np.ndarray:
 
 def complex_gaussian(rng: Rng, shape: Shape) -> np.ndarray:
     """A general complex array: independent standard normal real and imaginary parts, scaled in a large matrix."""
-    return unit(shape) * (rng.standard_normal(shape) + np.complex128(1j) * rng.standard_normal(shape))
+    size = unit(shape) / np.sqrt(2) if large(shape) else 1.0  # an entry of two parts has twice the variance
+    return size * (rng.standard_normal(shape) + np.complex128(1j) * rng.standard_normal(shape))
 
 
 def large(shape: Shape) -> bool:
