@@ -2,8 +2,8 @@
 
     python -m trials.scale [--only TEXT] [--sizes 512,1024,2048]
 
-A check of an identity is what `identities check NAME --dims n=2048 --dtype float64 --shapes 1` does: one draw, one
-program, gradients and values as a whole, Jacobians and Hessians along a random direction.  Its wall time, with drawing,
+A check of an identity is what `identities check NAME --dims n=2048 --dtype float64 --shapes 1 --probe always` does: one
+draw, one program, gradients and values as a whole, Jacobians and Hessians along a random direction.  Its wall time, with drawing,
 tracing, compiling and running, is shared by the claims of the identity; the exponent is the slope of a line through the
 logarithms of time and n.  A claim takes part unless something that it is about is larger than one GiB at n = 2048:
 its derivative, where the closed form is no operator; or an array inside the function as the book writes it, or inside
@@ -87,7 +87,7 @@ def measure(claims: Sequence[Claim], dims: dict[str, int]) -> dict[str, Any]:
 
     jax.clear_caches()
     started = time.perf_counter()
-    verdicts = examine(claims, Options(("float64",), dims, shapes=1, diagnose=False))
+    verdicts = examine(claims, Options(("float64",), dims, shapes=1, diagnose=False, probe=True))
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds / len(claims),

@@ -55,7 +55,7 @@ Rng = np.random.Generator
 Shape = tuple[int, ...]
 
 LOW, HIGH = 0.5, 2.0  # the singular values (or eigenvalues) of a well conditioned draw
-LARGE = 512  # rows or columns above which two orthogonal factors would cost more than a check
+LARGE = 512  # rows or columns from which on two orthogonal factors would cost more than a check
 
 
 def gaussian(rng: Rng, shape: Shape) -> np.ndarray:
@@ -71,7 +71,7 @@ def complex_gaussian(rng: Rng, shape: Shape) -> np.ndarray:
 
 def large(shape: Shape) -> bool:
     """Whether a matrix of this shape is drawn in other ways, for its size alone."""
-    return len(shape) > 1 and max(shape) > LARGE
+    return len(shape) > 1 and max(shape) >= LARGE
 
 
 def unit(shape: Shape) -> float:
