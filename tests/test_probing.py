@@ -113,3 +113,13 @@ def test_a_probe_does_not_take_the_place_of_a_structured_tangent():
     assert {c.kind for c in claims} >= {"differential", "jacobian"}
     verdicts = examine(claims, Options(("float64",), samples=2, probe=True))
     assert all(v.ok for v in verdicts), [str(v) for v in verdicts if not v.ok]
+
+
+def test_a_real_function_of_complex_numbers_is_probed_too():
+    claims = [c for c in identities.catalogue().identities["normsq_frobenius"].claims.values() if c.wirtinger]
+    assert {c.wirtinger for c in claims} == {"z", "z*"}
+    for claim in claims:
+        whole, along = whole_and_probed(claim)
+        assert whole.ok and along.ok, along
+        wrong = dataclasses.replace(claim, function=lambda X, f=claim.function: 1.01 * f(X))
+        assert not examine([wrong], Options(("float64",), samples=1, probe=True, diagnose=False))[0].ok

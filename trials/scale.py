@@ -3,9 +3,9 @@
     python -m trials.scale [--only TEXT] [--sizes 512,1024,2048]
 
 A check of an identity is what `identities check NAME --dims n=2048 --dtype float64 --shapes 1 --probe always` does: one
-draw, one program, gradients and values as a whole, Jacobians and Hessians along a random direction.  Its wall time, with drawing,
-tracing, compiling and running, is shared by the claims of the identity; the exponent is the slope of a line through the
-logarithms of time and n.  A claim takes part unless something that it is about is larger than one GiB at n = 2048:
+draw, one program, gradients and values as a whole, Jacobians and Hessians along a random direction.  Its wall time, with
+drawing, tracing, compiling and running, is shared by the claims of the identity; the exponent is the slope of a line
+through the logarithms of time and n.  A claim takes part unless something that it is about is larger than one GiB at n = 2048:
 its derivative, where the closed form is no operator; or an array inside the function as the book writes it, or inside
 the closed form.  Those are listed with what is too large, and tried at the largest n (a power of two) that fits; so
 are those that would take minutes, as eigenvalues of general matrices do.

@@ -56,8 +56,8 @@ class Probed(Claim):
             if wirtinger is None:
                 return along(tangent)
             # df along d is J d + J* conj(d): one of the two is what i d turns the other way
-            turned = 1j * along(1j * tangent)
-            return (along(tangent) - turned) / 2 if wirtinger == "z" else (along(tangent) + turned) / 2
+            straight, turned = (jnp.asarray(along(d), x.dtype) for d in (tangent, 1j * tangent))  # of a real f too
+            return (straight - 1j * turned) / 2 if wirtinger == "z" else (straight + 1j * turned) / 2
 
         return reference
 
