@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from identities.engine.identity import Claim
-from identities.engine.operands import is_complex
+from identities.engine.operands import is_complex, unit
 from identities.engine.shapes import Case, condition
 
 LARGEST = 2**25  # numbers in one array: 256 MiB in float64
@@ -155,5 +155,5 @@ def _scaled(word: Any, value: Any) -> Any:
         return value
     value = np.asarray(value)
     if value.ndim >= 2:
-        return value * math.sqrt(math.e / value.shape[-1])
+        return value * (math.sqrt(math.e / value.shape[-1]) / unit(value.shape))  # a large draw has that scale
     return value / (1 + np.abs(value)) if value.ndim == 0 else value
