@@ -10,7 +10,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test lint record errata mutants soak accuracy scale peers bench bench-quick bench-gpu names clean interpreter
+.PHONY: help check test test-all lint docs docs-links record errata mutants soak accuracy scale peers
+.PHONY: bench bench-quick bench-gpu names clean interpreter
 
 VENV ?= .venv
 ARGS ?=
@@ -31,6 +32,8 @@ READY := interpreter
 LINTERS := interpreter
 TIMERS := interpreter
 BENCH := interpreter
+DOCS := interpreter
+ALL := interpreter
 RUN := PYTHONPATH="$(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))" "$(PYTHON)"
 else
 MARK := $(VENV)/.made-by-make
@@ -38,6 +41,8 @@ READY := $(VENV)/.installed-$(TAG)
 LINTERS := $(VENV)/.linters-$(TAG)
 TIMERS := $(VENV)/.timers-$(TAG)
 BENCH := $(VENV)/.bench-$(TAG)
+DOCS := $(VENV)/.docs-$(TAG)
+ALL := $(VENV)/.all-$(TAG)
 RUN := "$(VENV)/bin/python"
 endif
 PIP = $(RUN) -m pip --disable-pip-version-check install -qq -c constraints.txt
@@ -58,6 +63,9 @@ check: $(READY) ## check every claim of the book against automatic differentiati
 
 test: $(READY) ## run the tests
 	@$(RUN) -m pytest -p identities.pytest_plugin $(ARGS)
+
+test-all: $(ALL) ## run the tests, and those that build the reference site and look at it in a browser
+	@$(RUN) -m pytest -p identities.pytest_plugin -m "" $(ARGS)
 
 lint: $(LINTERS) ## run ruff and mypy
 	@failed=0; for tool in "ruff check ." "ruff format --check ." mypy; do $(RUN) -m $$tool || failed=1; done; exit $$failed
@@ -106,6 +114,17 @@ bench-gpu: $(TIMERS) ## the same on a GPU, in parts: make bench-gpu PART=1/6 VEN
 	@$(MEASURE) --bench-device gpu --bench-lean --bench-seconds 0.2 --bench-part $(PART) $(ARGS)
 	@$(REPORT) "$$(ls -t bench/results/*.json | head -n 1)"
 
+# Sphinx reads what the site's own extension writes into docs/_build/source; a warning is an error.  All of it is read
+# each time (-E): otherwise Sphinx tells only what is new, and forgets the index entries of the rest in its search.
+SITE := docs/_build/html
+
+docs: $(DOCS) ## build the reference site into docs/_build/html, from the entries and the record (1 min)
+	@mkdir -p docs/_build/source
+	@$(RUN) -m sphinx -E -W --keep-going -n -q -c docs/site docs/_build/source $(SITE)
+
+docs-links: docs ## follow every link inside the reference site, and see that it loads nothing from outside
+	@$(RUN) docs/site/links.py $(SITE)
+
 names: $(READY) ## add new names to tests/names.txt, which keeps names permanent
 	@$(RUN) -c 'import identities, pathlib; names = pathlib.Path("tests/names.txt"); \
 	names.write_text("".join(f"{name}\n" for name in sorted({*names.read_text().split(), *identities.catalogue()})))'
@@ -126,7 +145,8 @@ $(READY): pyproject.toml constraints.txt | interpreter
 		echo "make: $(VENV) is not an environment that make made; remove it, choose another VENV," >&2; \
 		echo "      or run in it as it is: PYTHON=$(VENV)/bin/python VENV=none" >&2; exit 2; fi
 	@echo "setting up $(VENV) with $(PYTHON) ($(firstword $(subst -, ,$(TAG))))"
-	@mkdir -p "$(VENV)" && touch "$(MARK)" && rm -rf "$(VENV)"/.installed-* "$(VENV)"/.linters-* "$(VENV)"/.timers-* "$(VENV)"/.bench-* "$(VENV)"/*
+	@mkdir -p "$(VENV)" && touch "$(MARK)" && cd "$(VENV)" && \
+		rm -rf .installed-* .linters-* .timers-* .bench-* .docs-* .all-* ./*
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@$(PIP) -e '.[test]'
 	@touch "$@"
@@ -142,5 +162,13 @@ $(TIMERS): $(READY)
 
 $(BENCH): $(READY)
 	@$(PIP) -e '.[test,bench]'
+	@touch "$@"
+
+$(DOCS): $(READY)
+	@$(PIP) -e '.[test,docs]'
+	@touch "$@"
+
+$(ALL): $(DOCS)
+	@$(PIP) -e '.[test,docs,browser]'
 	@touch "$@"
 endif

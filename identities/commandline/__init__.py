@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import identities
-from identities.commandline import bench, browse, check, coverage, errata
+from identities.commandline import bench, browse, check, cite, coverage, errata, export, show
 from identities.engine.errors import IdentitiesError
 
 EPILOG = """examples:
@@ -19,7 +19,9 @@ EPILOG = """examples:
   identities check traces --seed 7      one chapter, at other shapes and draws
   identities check tr_axb_dX --dims m=4,n=3
   identities check mypackage.formulas   your own module of entries
-  identities show tr_axb_dX             what a claim states, when it holds, who prints it
+  identities search derivative of x^T A x
+  identities show tr_axb_dX             what a claim states, when it holds, who prints it, code to copy
+  identities cite tr_axb_dX             BibTeX of the claim and its sources
 """
 
 
@@ -33,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"matrix-identities {identities.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (check, browse, coverage, errata, bench):
+    for room in (check, browse, show, cite, coverage, errata, export, bench):
         room.add_commands(commands)
     return top
 

@@ -1,13 +1,13 @@
-"""`identities list`, `show`, `search` and `cite`: read the book; nothing is compiled or sampled."""
+"""`identities list`, `search` and `open`: find a claim; nothing is compiled or sampled."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from identities.commandline.check import select
+from identities.commandline.check import positive, select
 
 if TYPE_CHECKING:
     from identities.engine.identity import Claim
@@ -26,50 +26,16 @@ def add_commands(commands: Any) -> None:
     p.add_argument("--json", action="store_true", help="print as JSON")
     p.set_defaults(run=list_claims)
 
-    p = commands.add_parser("show", help="show a claim, or the claims of an identity")
-    p.add_argument("name", metavar="NAME")
-    p.add_argument("--json", action="store_true", help="print as JSON")
-    p.set_defaults(run=show)
-
-    p = commands.add_parser("search", help="search names, titles, LaTeX and sources")
-    p.add_argument("words", nargs="+", metavar="WORD")
+    p = commands.add_parser("search", help="search by words, by a source's number or by a formula")
+    p.add_argument("words", nargs="+", metavar="WORD", help='for instance: derivative of x^T A x; MCB 88; "log det"')
+    p.add_argument("--limit", type=positive, default=12, metavar="N", help="show at most so many (default 12)")
     p.add_argument("--json", action="store_true", help="print as JSON")
     p.set_defaults(run=search)
 
-    p = commands.add_parser("cite", help="how to cite a claim: the sources that print it, as BibTeX")
-    p.add_argument("name", metavar="NAME")
-    p.add_argument("--json", action="store_true", help="print as JSON")
-    p.set_defaults(run=cite)
-
-
-def as_json(claim: Claim) -> dict[str, Any]:
-    """A claim's attributes as plain JSON values."""
-    return {
-        "name": claim.name,
-        "kind": claim.kind,
-        "status": claim.status,
-        "statement": claim.statement,
-        "sources": [str(s) for s in claim.sources],
-        "prints": [{"source": str(s), "latex": s.latex, "layout": s.layout} for s in claim.sources if s.latex],
-        "conditions": list(claim.conditions),
-        "structure": claim.structure,
-        "wrt": list(claim.wrt),
-        "dims": list(claim.dims),
-        "static": list(claim.static),
-        "operands": {name: str(o) for name, o in ((n, _annotation(o)) for n, o in claim.operands.items())},
-        "where": claim.where,
-        "because": claim.because or None,
-        "corrections": [c.name for c in claim.corrections],
-        "computed": claim.computed,
-        "chapter": claim.chapter,
-        "identity": {"name": claim.identity.name, "title": claim.identity.title, "latex": claim.identity.latex},
-    }
-
-
-def _annotation(operand: Any) -> str:
-    if operand.static:
-        return str(operand.word)
-    return f'{operand.word.__name__}[Array, "{" ".join(map(str, operand.dims))}"]'
+    p = commands.add_parser("open", help="open a claim's page in the browser")
+    p.add_argument("name", metavar="NAME", help="a claim or an identity")
+    p.add_argument("--print", dest="print_only", action="store_true", help="print the address only")
+    p.set_defaults(run=open_page)
 
 
 def list_claims(options: argparse.Namespace) -> int:
@@ -82,85 +48,71 @@ def list_claims(options: argparse.Namespace) -> int:
 
 def _print_list(claims: list[Claim], as_data: bool) -> int:
     if as_data:
-        print(json.dumps([as_json(c) for c in claims], indent=1))
-        return 0
-    import rich.console
-    import rich.table
+        from identities.engine import export
 
-    table = rich.table.Table(box=None, pad_edge=False)
-    for heading in ("claim", "status", "what", "sources"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "claim")
+        print(json.dumps([export.attributes(c) for c in claims], indent=1))
+        return 0
+    rows = [("claim", "status", "what", "sources")]
     for c in claims:
         what = f"{c.kind} by {', '.join(c.wrt)}" if c.wrt else "another form"
-        table.add_row(c.name, c.status, f"{c.identity.title}: {what}", ", ".join(map(str, c.sources)))
-    width = None if sys.stdout.isatty() else 160
-    rich.console.Console(highlight=False, markup=False, width=width).print(table)
+        rows.append((c.name, c.status, f"{c.identity.title}: {what}", ", ".join(map(str, c.sources))))
+    print_rows(rows)
     print(f"{len(claims)} claims")
     return 0
 
 
-def show(options: argparse.Namespace) -> int:
-    from identities import book
-    from identities.engine import record
+def print_rows(rows: Sequence[tuple[str, ...]], widest: int = 70) -> None:
+    """Columns of text; a cell that is wider than most pushes the rest of its line to the right.
 
-    claims = book.find(options.name)
-    measured = record.read()
-    if options.json:
-        print(json.dumps([as_json(c) | {"measured": measured.get(c.name, [])} for c in claims], indent=1))
-        return 0
-    for number, c in enumerate(claims):
-        print(("\n" if number else "") + f"{c.name} ({c.status})\n{c.page}")
-        for other in c.corrections:
-            if other.latex == c.latex and other.given:
-                print(f"The print is right where {'; '.join(other.conditions)}:\n    {other.name}")
-            else:
-                print(f"Right form:\n    {other.name}: {other.statement}")
-        rows = measured.get(c.name, [])
-        print("Measured:" if rows else "Measured:\n    not yet (make record)")
-        for row in rows:
-            verdict = "worst residual" if c.status == "holds" else "refuted, worst residual"
-            print(
-                f"    {row['dtype']} on {row['device']}, jax {row['jax']}, {row['date']}: "
-                f"{verdict} {row['residual']:.3g} eps over {row['draws']} draws"
-            )
-    return 0
+    Plain text, because a table of 600 rows takes rich as long as all the rest.
+    """
+    widths = [min(max(map(len, column)), widest) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def search(options: argparse.Namespace) -> int:
-    from identities import book
-    from identities.engine.errors import UnknownName, nearest
+    from identities.engine import export, lookup
+    from identities.engine.unicode import plain
 
-    catalogue = book.catalogue()
-
-    def text(c: Claim) -> str:
-        return " ".join([c.name, c.identity.title, c.statement, c.chapter, *map(str, c.sources)]).casefold()
-
-    phrase = " ".join(options.words).casefold()
-    texts = {c.name: text(c) for c in catalogue.values()}
-    cited = [c for c in catalogue.values() if any(f"{s.key} {s.locator}".casefold() == phrase for s in c.sources)]
-    hits = cited or [c for c in catalogue.values() if all(w.casefold() in texts[c.name] for w in phrase.split())]
-    if not hits:
-        raise UnknownName(f"nothing in the book matches {phrase!r}{nearest(phrase, catalogue)}")
-    return _print_list(hits, options.json)
-
-
-def cite(options: argparse.Namespace) -> int:
-    from identities import book
-    from identities.engine import sources
-
-    claims = book.find(options.name)
-    used = dict.fromkeys(s.key for c in claims for s in c.sources if not s.ours)
-    entries = {key: sources.bibliography()[key] for key in used}
+    answer = lookup.search(" ".join(options.words))
+    shown = answer.hits[: options.limit]
     if options.json:
-        print(
-            json.dumps(
-                {"claims": {c.name: [str(s) for s in c.sources] for c in claims}, "bibliography": entries}, indent=1
+        found = [export.attributes(h.claim) | {"score": round(h.score, 2), "lacks": list(h.lacks)} for h in shown]
+        print(json.dumps(found, indent=1))
+        return 0
+    if answer.caution:
+        print(answer.caution)
+    rows = []
+    for c in (hit.claim for hit in shown):
+        rows.append(
+            (
+                c.name,
+                plain(c.statement) + ("   REFUTED" if c.status == "refuted" else ""),
+                ", ".join(map(str, c.sources)),
             )
         )
-        return 0
-    for c in claims:
-        print(f"% {c.name}: {', '.join(map(str, c.sources))}")
-    for key, fields in entries.items():
-        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if name != "type")
-        print(f"@{fields['type']}{{{key},\n{body}\n}}")
+    print_rows(rows)
+    if len(answer.hits) > len(shown):
+        print(f"and {len(answer.hits) - len(shown)} more that match less well (--limit {len(answer.hits)})")
+    return 0
+
+
+def open_page(options: argparse.Namespace) -> int:
+    import webbrowser
+
+    from identities import book
+    from identities.engine import pages
+    from identities.engine.errors import UnknownName
+
+    claims = book.find(options.name)
+    if len({id(c.identity) for c in claims}) > 1:
+        raise UnknownName(f"{options.name} stands for {len(claims)} claims; name one of them, or an identity")
+    address = pages.address(claims[0])
+    if address is None:
+        raise UnknownName(f"{claims[0].name} is no claim of the book, and has no page")
+    if options.print_only:
+        print(address)
+    elif not webbrowser.open(address):
+        raise OSError(f"no browser could be opened; the page is {address}")
     return 0

@@ -22,7 +22,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -33,11 +33,15 @@ from identities.engine.reference import KINDS, STRUCTURES, by_differences, refer
 from identities.engine.shapes import Operand
 from identities.engine.sources import Source, parse, printed
 
+if TYPE_CHECKING:
+    from jax import Array
+
 __all__ = ["Claim", "Identity", "identity", "printed"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
+ClosedForm = Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,6 +76,12 @@ class Claim:
 
     def __repr__(self) -> str:
         return f"<Claim {self.name}: {self.kind}{' by ' + ', '.join(self.wrt) if self.wrt else ''}, {self.status}>"
+
+    def _repr_latex_(self) -> str:
+        return pages.display(self.statement)
+
+    def _repr_markdown_(self) -> str:
+        return pages.notebook(self)
 
     @property
     def structure(self) -> str | None:
@@ -263,6 +273,15 @@ class Identity(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<Identity {self.__name__}: {self.title}>"
 
+    def _repr_latex_(self) -> str:
+        return pages.display(self.latex)
+
+    def _repr_markdown_(self) -> str:
+        claims = "\n".join(
+            f"- `{c.name}` ({c.status}): ${' '.join(c.statement.split())}$" for c in self.claims.values()
+        )
+        return f"**{self.title}** (`{self.name}`)\n\n{pages.display(self.latex)}\n\n{claims}\n"
+
     def __reduce__(self) -> str:
         return self.__qualname__  # pickled by name, as a function is
 
@@ -274,7 +293,9 @@ class Identity(Generic[P, R]):
     def static(self) -> tuple[str, ...]:
         return tuple(name for name, operand in self.parsed.items() if operand.static)
 
-    def gradient(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[F], F]:
+    # To a type checker a closed form takes what its identity takes, as the laws demand, whatever its own def says;
+    # a differential takes tangents too, which cannot be said, and stays as it is written.
+    def gradient(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[ClosedForm], Callable[P, Array]]:
         """The gradient of a scalar function by the operand `wrt`: an array of the shape of that operand.
 
         Options of every kind: `given` narrows operands, `entries`/`within` name a structure of
@@ -282,13 +303,13 @@ class Identity(Generic[P, R]):
         """
         return self._claim("gradient", (wrt,), sources, options)
 
-    def jacobian(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[F], F]:
+    def jacobian(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[ClosedForm], Callable[P, Any]]:
         """The Jacobian by `wrt`: the output's axes, then those of `wrt`.  `axes="kl ij"` names
         them where the formula is elementwise.  By a complex operand z, `wirtinger="z"` or `"z*"` says
         which of the two derivatives it is."""
         return self._claim("jacobian", (wrt,), sources, options)
 
-    def hessian(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[F], F]:
+    def hessian(self, wrt: str, *sources: str | Source, **options: Any) -> Callable[[ClosedForm], Callable[P, Any]]:
         """The second derivative by one operand, or the mixed one by two: `"U V"`, the axes of U, then of V."""
         return self._claim("hessian", tuple(wrt.split()), sources, options)
 
@@ -296,7 +317,7 @@ class Identity(Generic[P, R]):
         """The differential along tangents of the operands `wrt`; the closed form takes them last."""
         return self._claim("differential", tuple(wrt.split()), sources, options)
 
-    def value(self, *sources: str | Source, **options: Any) -> Callable[[F], F]:
+    def value(self, *sources: str | Source, **options: Any) -> Callable[[ClosedForm], Callable[P, R]]:
         """Another form of the function itself.  `computed=True` marks the form that an expert would run."""
         return self._claim("value", (), sources, options)
 
@@ -316,10 +337,11 @@ class Identity(Generic[P, R]):
 
     def _claim(
         self, kind: str, wrt: tuple[str, ...], sources: tuple[Any, ...], options: dict[str, Any]
-    ) -> Callable[[F], F]:
-        def attach(function: F) -> F:
+    ) -> Callable[[Any], Any]:
+        def attach(function: ClosedForm) -> ClosedForm:
             claim = build_claim(self, function, kind, wrt, sources, **options)
             self.claims[claim.name] = claim
+            self.__doc__ = pages.identity_page(self)
             function.__doc__ = claim.page
             return function
 
@@ -408,8 +430,8 @@ def build_claim(
             f"{name}: the parameters must be ({', '.join(expected)}), those of {owner.name} in their order; "
             f"got ({', '.join(actual)})"
         )
-    stem, pattern = claim_name(owner.name, kind, wrt, status)
-    if not re.fullmatch(pattern, name):
+    stem, begins, ends = claim_name(owner.name, kind, wrt, status)
+    if not name.startswith(begins) or not re.fullmatch(ends, name[len(begins) :]):
         raise LawError(f"{name}: a {status} {kind} of {owner.name} is named {stem}")
 
     return Claim(
@@ -435,10 +457,13 @@ def build_claim(
     )
 
 
-def claim_name(owner: str, kind: str, wrt: tuple[str, ...], status: str) -> tuple[str, str]:
-    """What a claim must be called: a sentence for people and a pattern for the law."""
+def claim_name(owner: str, kind: str, wrt: tuple[str, ...], status: str) -> tuple[str, str, str]:
+    """What a claim must be called: a sentence for people, how its name begins, and a pattern for the rest.
+
+    The patterns are few and the same for all, since compiling one for each claim would slow every import down.
+    """
     if kind == "value":
-        stem, pattern = f"{owner}_is_<word>", rf"{owner}_is_[A-Za-z0-9]+"
+        stem, begins, ends = f"{owner}_is_<word>", f"{owner}_is_", r"[A-Za-z0-9]+"
     else:
         middle = {
             "gradient": "_d" + "".join(wrt),
@@ -446,16 +471,14 @@ def claim_name(owner: str, kind: str, wrt: tuple[str, ...], status: str) -> tupl
             "hessian": "_d2" + "_".join(wrt),
             "differential": "_along" + "".join(f"_d{w}" for w in wrt),
         }[kind]
-        stem = pattern = owner + middle
+        stem = begins = owner + middle
+        ends = ""
     if status == "refuted":
-        return (
-            stem + "_printed_<source>, for instance _printed_MCB53",
-            pattern + r"(_[A-Za-z0-9]+)?_printed_[A-Z]+[A-Za-z0-9_]*",
-        )
-    return (
-        stem if kind == "value" else f"{stem}, or {stem}_<word> for a variant",
-        pattern if kind == "value" else pattern + r"(_(?!printed)[A-Za-z0-9]+)?",
-    )
+        printed = r"(_[A-Za-z0-9]+)?_printed_[A-Z]+[A-Za-z0-9_]*"
+        return f"{stem}_printed_<source>, for instance _printed_MCB53", begins, ends + printed
+    if kind == "value":
+        return stem, begins, ends
+    return f"{stem}, or {stem}_<word> for a variant", begins, r"(_(?!printed)[A-Za-z0-9]+)?"
 
 
 def _renamed_where(owner: Identity[..., Any], given: Mapping[str, Any], name: str) -> str | None:

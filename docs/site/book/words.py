@@ -1,0 +1,146 @@
+"""What the site says of a claim in words: titles, layouts, sources, and the phrases under which it is found."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from book.transpose import transpose
+from identities.engine import pages
+from identities.engine.identity import Claim
+from identities.engine.sources import Source
+from identities.engine.unicode import plain
+
+# Other names of what a title or a statement says; a reader who looks for one of these means the other.
+ALSO = {
+    r"\\ln\b.*\\det|logarithm of.* determinant": ("logdet", "log det", "log determinant", "slogdet"),
+    r"\\det\b|determinant": ("det", "determinant"),
+    r"\\operatorname\{tr\}|\btrace": ("tr", "trace"),
+    r"\^\{-1\}|\^\{-\\top\}|\binverse": ("inv", "inverse"),
+    r"\^\+|pseudo-inverse": ("pinv", "pseudoinverse", "Moore-Penrose inverse"),
+    r"\\otimes|kronecker": ("kron", "Kronecker product"),
+    r"\\circ|entry by entry": ("Hadamard product", "elementwise"),
+    r"\\\|_F|frobenius": ("Frobenius norm",),
+    r"_\*|nuclear": ("nuclear norm", "trace norm"),
+    r"\\\|_2|euclidean": ("2-norm", "Euclidean norm"),
+    r"softmax": ("softmax",),
+    r"log-sum-exp": ("logsumexp",),
+    r"gaussian": ("normal distribution",),
+    r"quadratic form": ("quadratic form",),
+    r"least squares|residual": ("least squares", "linear regression"),
+    r"\\lambda_|eigenvalue|eigenvector": ("eigenvalue", "eigh"),
+}
+# How a formula is typed where its signs are not at hand: x'Bx for xᵀBx.
+TYPED = str.maketrans({"ᵀ": "'", "²": "^2", "³": "^3", "⁻": "^-", "¹": "1", "∘": "*", "⊗": "x", "‖": "|", "·": "*"})
+KIND_WORDS = {
+    "gradient": ("derivative", "gradient"),
+    "jacobian": ("derivative", "Jacobian"),
+    "hessian": ("second derivative", "Hessian"),
+    "differential": ("differential", "derivative"),
+    "value": (),
+}
+
+
+def what(claim: Claim) -> str:
+    """Which derivative a claim gives: "gradient by X"."""
+    by = " and ".join(claim.wrt)
+    if claim.kind == "value":
+        return "the form to compute" if claim.computed else "another form"
+    if claim.kind == "differential":
+        return f"differential along {' and '.join(claim.tangents)}"
+    if claim.kind == "hessian":
+        return f"Hessian by {by}" if len(claim.wrt) == 1 else f"mixed second derivative by {by}"
+    if claim.wirtinger:
+        return f"derivative by {by}{'*' if claim.wirtinger == 'z*' else ''} (Wirtinger)"
+    word = "Jacobian" if claim.kind == "jacobian" else "gradient"
+    space = (claim.entries or claim.within or "").replace("toeplitz", "Toeplitz")
+    if claim.entries:
+        return f"{word} by {by} in the free entries of a {space} matrix"
+    return f"{word} by {by} among {space} matrices" if claim.within else f"{word} by {by}"
+
+
+def title(claim: Claim) -> str:
+    """The heading of a claim's page."""
+    return f"{claim.identity.title}: {what(claim)}{', as printed' if claim.status == 'refuted' else ''}"
+
+
+def anchor(source: Source) -> str:
+    """Where a locator stands on the page of its source."""
+    return f"{source.key}-{source.locator}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """One layout of a derivative: what it is called, in words, and the equation."""
+
+    key: str
+    words: str
+    latex: str
+
+
+def layouts(claim: Claim) -> tuple[Layout, ...]:
+    """The statement in both layouts where the transpose is meaningful, this book's first; else nothing.
+
+    That is the gradient of a scalar by a vector or a matrix, and the Jacobian of a vector by a vector.
+    """
+    if claim.axes or claim.wirtinger or not claim.wrt:
+        return ()
+    by = len(claim.operands[claim.wrt[0]].dims)
+    if claim.kind == "gradient" and by in (1, 2):
+        ours, theirs = "denominator", "numerator"
+    elif claim.kind == "jacobian" and by == pages.output_rank(claim) == 1:
+        ours, theirs = "numerator", "denominator"
+    else:
+        return ()
+    prints = [s.latex for s in claim.sources if s.latex and s.layout == theirs]
+    main = _first_part(claim.latex)
+    turned = prints[0] if prints else transpose(claim, main)
+    if turned is None:
+        return ()
+    shapes = {name: f"{name} layout: {text.replace(': ', ', ')}" for name, text in pages.layouts(claim).items()}
+    left, right = pages.left_side(claim), claim.statement.removeprefix(f"{pages.left_side(claim)} = ")
+    latex = f"{left} = {turned}{right.removeprefix(main)}"
+    return (
+        Layout(ours, shapes[ours], claim.statement),
+        Layout(theirs, shapes[theirs], latex),
+    )
+
+
+def _first_part(latex: str) -> str:
+    r"""What stands before the first comma or \quad outside of all brackets: the explanation of letters goes."""
+    depth = 0
+    for match in re.finditer(r"\\begin|\\end|[([{]|[)\]}]|,?\s*\\quad|,\s|,\\;", latex):
+        text = match[0]
+        if text in ("(", "[", "{", r"\begin"):
+            depth += 1
+        elif text in (")", "]", "}", r"\end"):
+            depth -= 1
+        elif depth == 0:
+            return latex[: match.start()]
+    return latex
+
+
+def phrases(claim: Claim) -> list[str]:
+    """What a reader may type to find a claim: its name, its sources, "derivative of inverse", other names."""
+    found = [claim.name, *(f"{s.key} {s.locator}" for s in claim.sources if not s.ours)]
+    head = re.sub(r"^(A|The|An) ", "", claim.identity.title)
+    bare = head if re.match(r"[A-Z]{2}|[A-Z]\b", head) else head[0].lower() + head[1:]
+    found.append(bare)
+    for word in KIND_WORDS[claim.kind]:
+        found += [f"{word} of {bare}", f"{word} of the {bare}"]
+    formula = plain(pages.split(claim.identity.latex)[0])
+    return list(dict.fromkeys([*found, *also(claim.identity.title), formula, formula.translate(TYPED)]))
+
+
+def also(text: str) -> Iterator[str]:
+    """Other names of what a title or a formula is about."""
+    for pattern, names in ALSO.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            yield from names
+
+
+def tokens(claim: Claim) -> list[str]:
+    """Words of their own: sources such as "MCB119", since a search drops bare numbers, and what the formula holds."""
+    found = [re.sub(r"\W", "", f"{s.key}{s.locator}") for s in claim.sources if not s.ours]
+    return list(dict.fromkeys([*found, *(name for name in also(claim.identity.latex) if " " not in name)]))
