@@ -189,10 +189,7 @@ def each(rows: Sequence[dict[str, Any]], n: int) -> list[float]:
 
 def exponents(result: dict[str, Any]) -> list[tuple[float, str]]:
     """The exponent of each row, the largest first, with its first claim."""
-    rows = scaling(result)
-    return sorted(
-        ((exponent({int(n): s for n, s in r["seconds"].items()}), r["claims"][0]) for r in rows), reverse=True
-    )
+    return sorted(((slope_of(row), row["claims"][0]) for row in scaling(result)), reverse=True)
 
 
 def plot(result: dict[str, Any], path: Any) -> None:
