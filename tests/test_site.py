@@ -150,6 +150,13 @@ def test_what_the_book_has_under_another_heading_is_found_too(site):
     assert {index["docnames"][number] for number in set.intersection(*both)} >= {"peers"}
 
 
+def test_a_derivation_links_to_what_justifies_it(site):
+    text = page_of(site, "tr_axb_dX").read_text(encoding="utf-8")
+    section = text.partition('id="derivation"')[2].partition("page-heading")[0]
+    assert r"\operatorname{tr}(A\,dX\,B)" in section and f'href="{pages.slug("tr_x_along_dX")}.html' in section
+    assert 'id="derivation"' not in page_of(site, "tr_axb_is_computed").read_text(encoding="utf-8")
+
+
 def test_transposes_of_the_layout_switch_are_transposes(site):
     """Where a formula was turned factor by factor, its value is the transpose of the closed form."""
     sys.path.insert(0, str(ROOT / "docs" / "site"))

@@ -1,4 +1,4 @@
-"""The page of one claim: statement, facts, code to copy, prints, what was measured, its relatives, how to cite it."""
+"""The page of one claim: statement, facts, code, prints, derivation, measurements, its relatives, how to cite it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sphinx import addnodes
 from book import make, words
 from book.data import CATALOGUE, chapter_title, codes, erratum, line, measured
 from book.domain import BookDirective
-from identities.engine import citations, pages
+from identities.engine import citations, derivations, pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
 from identities.engine.tolerance import LIMIT
@@ -45,6 +45,7 @@ class ClaimPage(BookDirective):
             facts(claim, here),
             *code(claim),
             *prints(claim, here),
+            *derivation(claim, here),
             *record(claim),
             *related(claim, here),
             *cite(claim),
@@ -191,6 +192,21 @@ def prints(claim: Claim, here: str) -> list[nodes.Node]:
         return []
     rows = [[[_source(s, here)], [make.math(str(s.latex))], [s.layout or ""]] for s in own]
     return [make.heading("As printed", "as-printed"), make.table(["source", "print", "layout"], rows)]
+
+
+def derivation(claim: Claim, here: str) -> list[nodes.Node]:
+    """How the claim follows by differentials: a line of mathematics, and below it what justifies the line."""
+    lines = derivations.of(claim)
+    if not lines:
+        return []
+    steps: list[nodes.Node] = []
+    for step, latex in zip(lines, derivations.chained(lines), strict=True):
+        steps.append(make.display(latex))
+        by = ["by ", *make.joined(make.claim(name, here) for name in step.by)] if step.by else []
+        meanings = [", with " if by else "with ", *make.joined(make.math(m) for m in step.meanings)] if step.let else []
+        if by or meanings:
+            steps.append(make.paragraph(*by, *meanings, classes=["step", "no-search"]))
+    return [make.heading("Derivation", "derivation"), make.box(*steps, classes=["derivation", "no-search"])]
 
 
 def record(claim: Claim) -> list[nodes.Node]:
