@@ -118,8 +118,10 @@ bench-gpu: $(TIMERS) ## the same on a GPU, in parts: make bench-gpu PART=1/6 VEN
 # each time (-E): otherwise Sphinx tells only what is new, and forgets the index entries of the rest in its search.
 SITE := docs/_build/html
 
+# The tutorial is run first, its fences taken out, so that no output on it is one that a run does not give.
 docs: $(DOCS) ## build the reference site into docs/_build/html, from the entries and the record (1 min)
 	@mkdir -p docs/_build/source
+	@sed 's/^```.*//' docs/tutorial.md > docs/_build/tutorial.txt && $(RUN) -m doctest docs/_build/tutorial.txt
 	@$(RUN) -m sphinx -E -W --keep-going -n -q -c docs/site docs/_build/source $(SITE)
 
 docs-links: docs ## follow every link inside the reference site, and see that it loads nothing from outside

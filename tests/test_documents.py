@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +34,27 @@ def test_the_code_runs_as_it_stands(name, capsys):
     out = capsys.readouterr().out
     for expected in re.findall(r"print\(.*\)  # (.*)$", "\n".join(found), re.MULTILINE):
         assert expected in out
+
+
+def session(text, path):
+    """A page of sessions run by doctest, in a process of its own, as `make docs` does."""
+    path.write_text(re.sub(r"^```.*", "", text, flags=re.MULTILINE), encoding="utf-8")
+    return subprocess.run([sys.executable, "-m", "doctest", path], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_tutorial_shows_what_a_run_gives(tmp_path):
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    run = session(text, tmp_path / "tutorial.txt")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert text.count("\n>>> ") > 60 and "\n```python" not in text  # a block that is no session would not be run
+
+
+def test_a_planted_output_is_noticed(tmp_path):
+    first = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").partition("## Shapes")[0]
+    wrong = first.replace("1.081946", "1.081947")
+    assert wrong != first
+    run = session(wrong, tmp_path / "tutorial.txt")
+    assert run.returncode == 1 and "1.081947" in run.stdout
 
 
 def test_local_links_lead_somewhere():
