@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 
 PROBE = {"auto": None, "always": True, "never": False}
-QUICK = {"dtype": ("float64",), "shapes": 1, "samples": 4}  # what --quick sets, where nothing else is asked for
-FULL = {"dtype": ("float64", "float32"), "shapes": 3, "samples": None}
+QUICK: dict[str, Any] = {
+    "dtype": ("float64",),
+    "shapes": 1,
+    "samples": 4,
+}  # what --quick sets, where nothing else is asked for
+FULL: dict[str, Any] = {"dtype": ("float64", "float32"), "shapes": 3, "samples": None}
 
 
 def add_commands(commands: Any) -> None:

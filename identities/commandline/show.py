@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
 def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     """The page of one claim for a terminal."""
-    from identities.engine import citations, export, pages
+    from identities.engine import citations, export, layouts, pages
     from identities.engine.unicode import plain
 
     data = export.claim(c)
@@ -63,7 +63,7 @@ def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     said = [pages.operand_words(operand) for operand in c.operands.values()]
     field("operands", said)
     field("conditions", further_conditions(c) or ["none beyond these"])
-    field("layout", pages.layout_lines(c))
+    field("layout", layouts.lines(c))
     field("sources", [printed(source) for source in c.sources])
     field("measured", measured(c, data["measured"]) or ["not yet (make record)"], wrap=False)
     beside = [s for s in c.identity.claims.values() if s is not c and s not in c.corrections]

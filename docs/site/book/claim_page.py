@@ -13,7 +13,7 @@ from sphinx import addnodes
 from book import make, words
 from book.data import CATALOGUE, chapter_title, codes, erratum, line, measured
 from book.domain import BookDirective
-from identities.engine import citations, derivations, pages
+from identities.engine import citations, derivations, layouts, pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
 from identities.engine.tolerance import LIMIT
@@ -71,7 +71,7 @@ def statement(claim: Claim) -> list[nodes.Node]:
 
     The line without LaTeX is seen below it, and comes first for those who hear the page, and in what a search shows.
     """
-    both = words.layouts(claim)
+    both = layouts.both(claim)
     spoken = make.paragraph(plain(claim.statement), classes=["plain-text"])
     if not both:
         return [make.box(spoken, make.display(claim.statement), classes=["statement"])]
@@ -134,9 +134,9 @@ def facts(claim: Claim, here: str) -> nodes.Node:
     """The box of facts."""
     operands = [[pages.operand_words(o)] for o in claim.operands.values()]
     shapes = {name: text.replace(": ", ", ") for name, text in pages.layouts(claim).items()}
-    layouts: list[nodes.Node] = [make.bullets([f"{name}: {text}"] for name, text in shapes.items())]
+    told: list[nodes.Node] = [make.bullets([f"{name}: {text}"] for name, text in shapes.items())]
     if claim.kind in ("value", "differential"):
-        layouts = [make.paragraph(pages.LAYOUTS[claim.kind])]
+        told = [make.paragraph(pages.LAYOUTS[claim.kind])]
     conditions = list(claim.conditions)
     what = words.what(claim)
     rows = measured(claim)
@@ -157,7 +157,7 @@ def facts(claim: Claim, here: str) -> nodes.Node:
             ("What", [make.paragraph(what[0].upper() + what[1:])]),
             ("Operands", [make.bullets(operands)]),
             ("Conditions", [make.bullets([[c] for c in conditions])] if conditions else [make.paragraph("none")]),
-            ("Layout", [] if words.layouts(claim) else layouts),
+            ("Layout", [] if layouts.both(claim) else told),
             ("Sources", [make.paragraph(*make.joined(_source(s, here) for s in claim.sources))]),
             ("Checked", [checked]),
             ("Code", [make.paragraph(make.link(here, f"code/{claim.chapter}", f"L-{number}", where))]),
