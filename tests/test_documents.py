@@ -1,11 +1,15 @@
 """What the documents show runs, and says what they say."""
 
+import doctest
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+
+from identities.commandline import main
 
 ROOT = pathlib.Path(__file__).parent.parent
 PRELUDE = """
@@ -61,3 +65,31 @@ def test_local_links_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def sessions(text):
+    """The commands of the console blocks of a page, each with the output that stands below it."""
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield shlex.split(command), output
+
+
+def says(output, got):
+    """Whether a command printed what stands there, where "..." is whatever was left out."""
+    return doctest.OutputChecker().check_output(output, got, doctest.ELLIPSIS)
+
+
+def test_commands_of_the_readme_print_what_stands_below_them(capsys):
+    told = list(sessions((ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {command[1] for command, _ in told} == {"search", "show", "cite"}
+    for (program, *arguments), output in told:
+        assert program == "identities" and main(arguments) == 0
+        got = capsys.readouterr().out
+        assert says(output, got), got
+
+
+def test_an_output_that_differs_is_noticed():
+    ((command, output),) = sessions("```console\n$ identities show 'a b'\nA\n...\nB\n```\n")
+    assert command == ["identities", "show", "a b"]
+    assert says(output, "A\nmeasured\nB\n") and not says(output, "A\nmeasured\nC\n")
