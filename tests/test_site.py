@@ -5,7 +5,6 @@ These tests build the site, which takes a minute or two; `make test-all` runs th
 
 import functools
 import http.server
-import importlib
 import importlib.util
 import json
 import pathlib
@@ -150,83 +149,11 @@ def test_what_the_book_has_under_another_heading_is_found_too(site):
     assert {index["docnames"][number] for number in set.intersection(*both)} >= {"peers"}
 
 
-def test_transposes_of_the_layout_switch_are_transposes(site):
-    """Where a formula was turned factor by factor, its value is the transpose of the closed form."""
-    sys.path.insert(0, str(ROOT / "docs" / "site"))
-    try:
-        transpose = importlib.import_module("book.transpose")
-        words = importlib.import_module("book.words")
-    finally:
-        sys.path.pop(0)
-    turned = 0
-    for claim in CATALOGUE.values():
-        if claim.kind != "gradient" or not words.layouts(claim) or claim.status == "refuted":
-            continue
-        latex = transpose.transpose(claim, claim.latex)
-        if latex is None or latex.startswith(r"\left(") or "=" in latex:
-            continue
-        values = {name: np.asarray(value) for name, value in claim.sample(3).items()}
-        try:
-            found = _value(latex, {pages.tex(name): value for name, value in values.items()})
-        except (SyntaxError, NameError):
-            continue  # a letter that is explained behind the formula
-        wanted = np.asarray(claim.closed_form(**values))
-        np.testing.assert_allclose(found, np.atleast_2d(wanted) if wanted.ndim == 1 else wanted.T, 1e-7, 1e-7)
-        turned += 1
-    assert turned > 100
-
-
-def _value(latex, values):
-    """The value of a formula of sums, products, transposes and inverses; vectors are columns."""
-    names, text = {}, latex
-    for number, name in enumerate(sorted(values, key=len, reverse=True)):
-        value = values[name]
-        names[f"v{number}"] = value[:, None] if value.ndim == 1 else value
-        text = re.sub(rf"(?<![A-Za-z\\]){re.escape(name)}(?![A-Za-z_])", f" v{number} ", text)
-    text = re.sub(r"\\tfrac\{(\d+)\}\{(\d+)\}", r" (\1/\2) ", text)
-    text = text.replace(r"^{-\top}", " .Ti ").replace("^{-1}", " .I ").replace(r"^\top", " .T ")
-    tokens = re.findall(r"v\d+|\d+/\d+|\d+|\.Ti|\.T|\.I|[()+-]|I|\S", text)
-    made = []
-    for token in tokens:
-        if token in (".T", ".I", ".Ti"):
-            made.append(token)
-            continue
-        if made and (made[-1][0] in "v.)0123456789I") and (token[0] in "v(0123456789I"):
-            made.append("*")
-        made.append(token)
-    names["I"] = _Product(np.eye(max(max(v.shape) for v in values.values() if v.ndim)))
-    names |= {name: _Product(value) for name, value in names.items() if name != "I"}
-    return eval("".join(made), {"__builtins__": {}}, names).value
-
-
-class _Product:
-    """A matrix whose * is the matrix product, except by a number."""
-
-    def __init__(self, value):
-        self.value = np.asarray(value)
-
-    T = property(lambda self: _Product(self.value.T))
-    I = property(lambda self: _Product(np.linalg.inv(self.value)))
-    Ti = property(lambda self: _Product(np.linalg.inv(self.value).T))
-
-    def __mul__(self, other):
-        other = other.value if isinstance(other, _Product) else np.asarray(other)
-        return _Product(self.value @ other if self.value.ndim and other.ndim else self.value * other)
-
-    def __rmul__(self, number):
-        return _Product(number * self.value)
-
-    def __add__(self, other):
-        return _Product(self.value + other.value)
-
-    def __sub__(self, other):
-        return _Product(self.value - other.value)
-
-    def __neg__(self):
-        return _Product(-self.value)
-
-    def __pos__(self):
-        return self
+def test_a_derivation_links_to_what_justifies_it(site):
+    text = page_of(site, "tr_axb_dX").read_text(encoding="utf-8")
+    section = text.partition('id="derivation"')[2].partition("page-heading")[0]
+    assert r"\operatorname{tr}(A\,dX\,B)" in section and f'href="{pages.slug("tr_x_along_dX")}.html' in section
+    assert 'id="derivation"' not in page_of(site, "tr_axb_is_computed").read_text(encoding="utf-8")
 
 
 # In a browser

@@ -38,6 +38,8 @@ html_js_files = ["book.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_use_index = False
+copybutton_prompt_text = r">>> |\.\.\. "  # what is copied of a session runs as it is: no prompts, no outputs
+copybutton_prompt_is_regexp = True
 html_search_scorer = str(HERE / "static" / "scorer.js")
 html_theme_options = {"source_repository": "", "navigation_with_keys": False}
 

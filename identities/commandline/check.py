@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 
 PROBE = {"auto": None, "always": True, "never": False}
+QUICK: dict[str, Any] = {
+    "dtype": ("float64",),
+    "shapes": 1,
+    "samples": 4,
+}  # what --quick sets, where nothing else is asked for
+FULL: dict[str, Any] = {"dtype": ("float64", "float32"), "shapes": 3, "samples": None}
 
 
 def add_commands(commands: Any) -> None:
@@ -35,8 +41,14 @@ def add_commands(commands: Any) -> None:
         "--dtype", action="append", choices=("float64", "float32"), help="precision (repeatable; default: both)"
     )
     p.add_argument("--dims", type=parse_dims, metavar="m=4,n=3", help="fix dims (and integers such as k) by name")
-    p.add_argument("--shapes", type=positive, default=3, help="telling shapes per claim (default 3)")
+    p.add_argument("--shapes", type=positive, help="telling shapes per claim (default 3)")
     p.add_argument("--samples", type=positive, help="draws per shape (default 16; of operands above 2^18 entries: 1)")
+    p.add_argument(
+        "--quick",
+        action="store_true",
+        help="the same claims at fewer draws, for a new installation: --dtype float64 --shapes 1 --samples 4; "
+        "whichever of the three is given beside it goes before",
+    )
     p.add_argument(
         "--probe",
         choices=PROBE,
@@ -108,6 +120,13 @@ def use_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def extent(options: argparse.Namespace) -> dict[str, Any]:
+    """How much is tried: what was asked for, and for the rest the preset."""
+    preset = QUICK if options.quick else FULL
+    dtypes, shapes, samples = (getattr(options, name) or value for name, value in preset.items())
+    return {"dtypes": tuple(dict.fromkeys(dtypes)), "shapes": shapes, "samples": samples}
+
+
 def run(options: argparse.Namespace) -> int:
     import jax
     import rich.console
@@ -119,21 +138,19 @@ def run(options: argparse.Namespace) -> int:
     from identities.engine.program import find_device
     from identities.engine.verdict import Verdicts
 
-    if options.record and (options.names or options.only or options.source or options.dims):
-        raise ValueError("--record measures the whole book; leave names, --only, --source and --dims away")
+    if options.record and (options.names or options.only or options.source or options.dims or options.quick):
+        raise ValueError("--record measures the whole book; leave names, --only, --source, --dims and --quick away")
     sys.path.insert(0, os.getcwd())  # a user's own module, as with `python -m`
     claims = select(options.names, options.only, options.source)
     book.require_dims(claims, options.dims)
     find_device(options.device)
     use_cache()
     how = Options(
-        tuple(dict.fromkeys(options.dtype or ("float64", "float32"))),
-        options.dims,
-        options.shapes,
-        options.samples,
-        options.seed,
-        options.device,
+        dims=options.dims,
+        seed=options.seed,
+        device=options.device,
         probe=PROBE[options.probe],
+        **extent(options),
     )
     started = time.perf_counter()
     verdicts: list[Verdict] = []

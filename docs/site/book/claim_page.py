@@ -1,4 +1,4 @@
-"""The page of one claim: statement, facts, code to copy, prints, what was measured, its relatives, how to cite it."""
+"""The page of one claim: statement, facts, code, prints, derivation, measurements, its relatives, how to cite it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sphinx import addnodes
 from book import make, words
 from book.data import CATALOGUE, chapter_title, codes, erratum, line, measured
 from book.domain import BookDirective
-from identities.engine import citations, pages
+from identities.engine import citations, derivations, layouts, pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
 from identities.engine.tolerance import LIMIT
@@ -45,6 +45,7 @@ class ClaimPage(BookDirective):
             facts(claim, here),
             *code(claim),
             *prints(claim, here),
+            *derivation(claim, here),
             *record(claim),
             *related(claim, here),
             *cite(claim),
@@ -70,7 +71,7 @@ def statement(claim: Claim) -> list[nodes.Node]:
 
     The line without LaTeX is seen below it, and comes first for those who hear the page, and in what a search shows.
     """
-    both = words.layouts(claim)
+    both = layouts.both(claim)
     spoken = make.paragraph(plain(claim.statement), classes=["plain-text"])
     if not both:
         return [make.box(spoken, make.display(claim.statement), classes=["statement"])]
@@ -133,9 +134,9 @@ def facts(claim: Claim, here: str) -> nodes.Node:
     """The box of facts."""
     operands = [[pages.operand_words(o)] for o in claim.operands.values()]
     shapes = {name: text.replace(": ", ", ") for name, text in pages.layouts(claim).items()}
-    layouts: list[nodes.Node] = [make.bullets([f"{name}: {text}"] for name, text in shapes.items())]
+    told: list[nodes.Node] = [make.bullets([f"{name}: {text}"] for name, text in shapes.items())]
     if claim.kind in ("value", "differential"):
-        layouts = [make.paragraph(pages.LAYOUTS[claim.kind])]
+        told = [make.paragraph(pages.LAYOUTS[claim.kind])]
     conditions = list(claim.conditions)
     what = words.what(claim)
     rows = measured(claim)
@@ -156,7 +157,7 @@ def facts(claim: Claim, here: str) -> nodes.Node:
             ("What", [make.paragraph(what[0].upper() + what[1:])]),
             ("Operands", [make.bullets(operands)]),
             ("Conditions", [make.bullets([[c] for c in conditions])] if conditions else [make.paragraph("none")]),
-            ("Layout", [] if words.layouts(claim) else layouts),
+            ("Layout", [] if layouts.both(claim) else told),
             ("Sources", [make.paragraph(*make.joined(_source(s, here) for s in claim.sources))]),
             ("Checked", [checked]),
             ("Code", [make.paragraph(make.link(here, f"code/{claim.chapter}", f"L-{number}", where))]),
@@ -191,6 +192,21 @@ def prints(claim: Claim, here: str) -> list[nodes.Node]:
         return []
     rows = [[[_source(s, here)], [make.math(str(s.latex))], [s.layout or ""]] for s in own]
     return [make.heading("As printed", "as-printed"), make.table(["source", "print", "layout"], rows)]
+
+
+def derivation(claim: Claim, here: str) -> list[nodes.Node]:
+    """How the claim follows by differentials: a line of mathematics, and below it what justifies the line."""
+    lines = derivations.of(claim)
+    if not lines:
+        return []
+    steps: list[nodes.Node] = []
+    for step, latex in zip(lines, derivations.chained(lines), strict=True):
+        steps.append(make.display(latex))
+        by = ["by ", *make.joined(make.claim(name, here) for name in step.by)] if step.by else []
+        meanings = [", with " if by else "with ", *make.joined(make.math(m) for m in step.meanings)] if step.let else []
+        if by or meanings:
+            steps.append(make.paragraph(*by, *meanings, classes=["step", "no-search"]))
+    return [make.heading("Derivation", "derivation"), make.box(*steps, classes=["derivation", "no-search"])]
 
 
 def record(claim: Claim) -> list[nodes.Node]:

@@ -1,12 +1,10 @@
-"""What the site says of a claim in words: titles, layouts, sources, and the phrases under which it is found."""
+"""What the site says of a claim in words: titles, sources, and the phrases under which it is found."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
 
-from book.transpose import transpose
 from identities.engine import pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
@@ -68,57 +66,6 @@ def title(claim: Claim) -> str:
 def anchor(source: Source) -> str:
     """Where a locator stands on the page of its source."""
     return f"{source.key}-{source.locator}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """One layout of a derivative: what it is called, in words, and the equation."""
-
-    key: str
-    words: str
-    latex: str
-
-
-def layouts(claim: Claim) -> tuple[Layout, ...]:
-    """The statement in both layouts where the transpose is meaningful, this book's first; else nothing.
-
-    That is the gradient of a scalar by a vector or a matrix, and the Jacobian of a vector by a vector.
-    """
-    if claim.axes or claim.wirtinger or not claim.wrt:
-        return ()
-    by = len(claim.operands[claim.wrt[0]].dims)
-    if claim.kind == "gradient" and by in (1, 2):
-        ours, theirs = "denominator", "numerator"
-    elif claim.kind == "jacobian" and by == pages.output_rank(claim) == 1:
-        ours, theirs = "numerator", "denominator"
-    else:
-        return ()
-    prints = [s.latex for s in claim.sources if s.latex and s.layout == theirs]
-    main = _first_part(claim.latex)
-    turned = prints[0] if prints else transpose(claim, main)
-    if turned is None:
-        return ()
-    shapes = {name: f"{name} layout: {text.replace(': ', ', ')}" for name, text in pages.layouts(claim).items()}
-    left, right = pages.left_side(claim), claim.statement.removeprefix(f"{pages.left_side(claim)} = ")
-    latex = f"{left} = {turned}{right.removeprefix(main)}"
-    return (
-        Layout(ours, shapes[ours], claim.statement),
-        Layout(theirs, shapes[theirs], latex),
-    )
-
-
-def _first_part(latex: str) -> str:
-    r"""What stands before the first comma or \quad outside of all brackets: the explanation of letters goes."""
-    depth = 0
-    for match in re.finditer(r"\\begin|\\end|[([{]|[)\]}]|,?\s*\\quad|,\s|,\\;", latex):
-        text = match[0]
-        if text in ("(", "[", "{", r"\begin"):
-            depth += 1
-        elif text in (")", "]", "}", r"\end"):
-            depth -= 1
-        elif depth == 0:
-            return latex[: match.start()]
-    return latex
 
 
 def phrases(claim: Claim) -> list[str]:
