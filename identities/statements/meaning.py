@@ -155,10 +155,14 @@ class Meaning:
         self.varied: set[str] = set()
         self.definitions: dict[str, Definition] = {}
         self.functions: dict[str, Definition] = {}
+        self.recursions: dict[str, Recursion] = {}
         self.made: dict[str, Term] = {}
         self.making: list[str] = []
         self.facts: list[Definition] = []  # definitions of nothing: further equations
         self.families = dict(self.reading.families)
+        self.first: dict[str, Term] = {}  # of each recursion: its first member, where it begins, and the step
+        self.begin: dict[str, Term] = {}
+        self.next: dict[str, Term] = {}
         self.index_letters: frozenset[str] = frozenset()
         self.whole: frozenset[str] = frozenset()  # letters that are whole numbers, as powers of matrices
         self.conjugates = False  # whether the text conjugates: then letters are complex, where nothing is declared
@@ -187,7 +191,15 @@ class Meaning:
             else:
                 self.facts.append(one)
         for name, found in entries.items():
-            self.definitions[name] = _by_entries(found)
+            indices = [d.left.indices for d in found]  # type: ignore[attr-defined]
+            if all(len(one) == 1 for one in indices) and len(found) == 2 and not all(_is_number(one[0]) for one in indices):
+                self.recursions[name] = Recursion.of(name, found)
+            elif all(len(one) == 1 and _is_number(one[0]) for one in indices):
+                ordered = sorted(found, key=lambda d: d.left.indices[0].value)  # type: ignore[attr-defined]
+                cells = tuple((d.right,) for d in ordered)
+                self.definitions[name] = Definition(found[0].at, Letter(found[0].at, name), Blocks(found[0].at, cells))
+            else:
+                self.definitions[name] = _by_entries(found)
 
     def _factorisation(self, one: Definition) -> bool:
         """X = QR, PX = LU, X = LL^T, (V, λ) of AV = VD: the letters on the right are made from the left."""
@@ -288,6 +300,10 @@ class Meaning:
     def unknown(self, name: str) -> bool:
         """Whether nothing is declared or defined about a letter."""
         return not any(name in where for where in (self.kinds, self.sizes, self.definitions, self.parameters, self.families))
+
+    def stands_as_index(self, name: str) -> bool:
+        """Whether a letter is an index here."""
+        return self.is_index(name) or self.unknown(name) and (name in self.index_letters or name in INDICES)
 
     def _letter(self, node: Letter) -> Term:
         name = node.name
@@ -555,7 +571,9 @@ class Meaning:
 
     def _entry(self, node: Entry) -> Term:
         base = node.base
-        if isinstance(base, Letter) and base.name in self.families and base.name not in self.kinds:
+        if isinstance(base, Letter) and base.name in self.recursions:
+            return self.step(base.name, node)
+        if isinstance(base, Letter) and base.name in self.families and len(node.indices) == 1:
             return self.member(base.name, node)
         names = [n.name for n in node.indices if isinstance(n, Letter)]
         if isinstance(base, _Opaque):
@@ -607,6 +625,52 @@ class Meaning:
             return found[..., None] if rank == 2 else found
 
         return Term(of_axes(others), run, node.at)
+
+    def step(self, name: str, node: Entry) -> Term:
+        """f_i of a recursion f_i = … f_{i-1} …, f_0 = …."""
+        one = self.recursions[name]
+        if len(node.indices) != 1:
+            raise self.clash(f"one subscript of {name} was expected", node.at)
+        index = node.indices[0]
+        if isinstance(index, Letter) and self.stands_as_index(index.name):
+            bound = self.index(index.name)
+            if bound.first is None:  # its range comes from the operand that it also counts
+                bound.first = 0
+        place = self.number(index, "a subscript")
+        if name not in self.first:
+            self.first[name] = self.of(one.first)
+            saved, self.parameters = self.parameters, dict(self.parameters)
+            inner = f"at.{name}"
+            self.parameters[one.index] = Term(SCALAR, _held(inner), node.at)
+            self.next[name] = self.of(one.step)
+            self.parameters = saved
+            self.begin[name] = self.number(one.at_first, "a subscript")
+            self.same_shape(self.first[name], self.next[name], "the terms of a recursion have one shape")
+        first = self.first[name]
+        rank = len(first.shape)
+
+        def at(env: Env, k: int, deep: int = 0) -> Array:
+            if k == _whole(self.begin[name].run(env)):
+                return first.run(env)
+            if not 0 <= k <= 64 or deep > 64:
+                raise numbers.Unusable("a recursion does not end")
+            if (name, k) not in env.cache:
+                env.cache[name, k] = self.next[name].run(env.replacing({f"at.{name}": np.asarray(float(k - one.shift))}))
+            return env.cache[name, k]
+
+        def run(env: Env) -> Array:
+            where = np.rint(place.run(env)).astype(int)
+            each = {k: at(env, k) for k in sorted(set(where.ravel().tolist()))}
+            if len(each) == 1:
+                return next(iter(each.values()))
+            batch = np.broadcast_shapes(where.shape, *(v.shape[: v.ndim - rank] for v in each.values()))
+            some = next(iter(each.values()))
+            result = np.zeros(batch + some.shape[some.ndim - rank :])
+            for k, value in each.items():
+                result = np.where((where == k).reshape(where.shape + (1,) * rank), value, result)
+            return result
+
+        return Term(first.shape, run, node.at)
 
     def open_indices(self, node: Node, names: frozenset[str] = frozenset()) -> set[str]:
         """Letters that stand as indices in the node and are not bound inside; `names` are indices in any case."""
@@ -915,9 +979,17 @@ class Meaning:
             raise self.clash(f"{name} takes {len(left.arguments)} arguments, got {len(node.arguments)}", node.at)
         if len(self.making) > 20:
             raise self.unread(f"{name} is defined by itself", node.at)
-        for one_argument in node.arguments:
-            if isinstance(one_argument, Letter) and one_argument.name in INDICES and self.unknown(one_argument.name):
-                self.index(one_argument.name)
+        renamed = {
+            letter.name: argument
+            for letter, argument in zip(left.arguments, node.arguments, strict=True)
+            if isinstance(letter, Letter) and isinstance(argument, Letter) and self.stands_as_index(argument.name)
+        }
+        if renamed and len(renamed) == len(node.arguments):  # S^{ij} with its indices renamed
+            body_node = substituted(Entry(node.at, _Opaque(node.at, one.right), entries) if entries else one.right, renamed)
+            self.making.append(f"{name}()")
+            term = self.of(body_node)
+            self.making.pop()
+            return dataclasses.replace(term, at=node.at)
         arguments = [self.of(a) for a in node.arguments]
         parameters: dict[str, Term] = {}
         local: list[tuple[str, Term]] = []
@@ -1312,6 +1384,38 @@ class Meaning:
 
 
 @dataclasses.dataclass(frozen=True)
+class Recursion:
+    """f_i = step, with i + shift on the left; `first` stands at the subscript `at_first`."""
+
+    index: str
+    shift: int
+    step: Node
+    first: Node
+    at_first: Node
+
+    @staticmethod
+    def of(name: str, found: Sequence[Definition]) -> Recursion:
+        general = max(found, key=lambda d: len(_inner_letters(d.right, name)))
+        (start,) = (d for d in found if d is not general)
+        left = general.left.indices[0]  # type: ignore[attr-defined]
+        shift = 0
+        if isinstance(left, Add) and isinstance(left.terms[-1][1], Number):
+            shift = int(left.terms[-1][0] * left.terms[-1][1].value)
+            left = left.terms[0][1]
+        if not isinstance(left, Letter):
+            raise Unread("the subscript of a recursion is a letter, or one with a number added", general.at)
+        return Recursion(left.name, shift, general.right, start.right, start.left.indices[0])  # type: ignore[attr-defined]
+
+
+def _inner_letters(node: Node, name: str) -> list[Node]:
+    return [n for n in walk(node) if isinstance(n, Letter) and n.name == name]
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node, Number)
+
+
+@dataclasses.dataclass(frozen=True)
 class _Changed:
     base: Run
     back: Callable[[Array], Array]
@@ -1348,6 +1452,19 @@ class _Opaque(Node):
     """Marks a body whose entries are collected, whatever letters stand in it."""
 
     body: Node
+
+
+def substituted(node: Any, by: Mapping[str, Node]) -> Any:
+    """The tree with letters replaced."""
+    if isinstance(node, tuple):
+        return tuple(substituted(one, by) for one in node)
+    if isinstance(node, Letter):
+        return by.get(node.name, node)
+    if not isinstance(node, Node):
+        return node
+    return dataclasses.replace(
+        node, **{f.name: substituted(getattr(node, f.name), by) for f in dataclasses.fields(node) if f.name != "at"}
+    )
 
 
 def _held(inner: str) -> Run:
