@@ -13,6 +13,7 @@ from sphinx import addnodes
 from book import make, words
 from book.data import CATALOGUE, chapter_title, codes, erratum, line, measured
 from book.domain import BookDirective
+from book.speed import speed
 from identities.engine import citations, derivations, layouts, pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
@@ -47,6 +48,7 @@ class ClaimPage(BookDirective):
             *prints(claim, here),
             *derivation(claim, here),
             *record(claim),
+            *speed(claim, here),
             *related(claim, here),
             *cite(claim),
             *neighbours(claim, here),
