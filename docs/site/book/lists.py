@@ -1,4 +1,4 @@
-"""Lists of claims: the chapters, one chapter in book order, its cheat sheet."""
+"""Lists of claims: the chapters, and one chapter in book order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from docutils import nodes
 
-from book import make, words
+from book import make, sheets, words
 from book.claim_page import badge
 from book.data import CHAPTERS, anchor_of, chapter_title, introduction, sections
 from book.domain import BookDirective
@@ -47,6 +47,7 @@ class Chapter(BookDirective):
         first, *others = introduction(module)
         links = make.paragraph(
             make.link(here, f"cheatsheets/{self.arguments[0]}", "", "Cheat sheet"),
+            *sheets.pdf_link(here, self.arguments[0], " (", "PDF", ")"),
             " · ",
             make.link(here, f"code/{self.arguments[0]}", "", f"identities/{self.arguments[0]}.py"),
             classes=["crumbs"],
@@ -89,29 +90,3 @@ class Chapter(BookDirective):
 def _general(claim: Claim) -> Claim:
     """The first claim of the same identity that narrows nothing: what it asks for need not be said again."""
     return next((c for c in claim.identity.claims.values() if not c.given), claim)
-
-
-class CheatSheet(BookDirective):
-    """`.. id:cheatsheet:: NAME` is what holds in a chapter, on as little paper as possible."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        here, module = self.note_files(), CHAPTERS[self.arguments[0]]
-        cells = []
-        for claim in claims_of(module):
-            if claim.status == "refuted" or claim.computed:
-                continue
-            below: list[make.Part] = [make.claim(claim.name, here)]
-            conditions = "; ".join(pages.domain(claim))
-            below += [f" {conditions}"] if conditions else []
-            line = make.paragraph(*below, classes=["cell-words"])
-            cells.append(make.box(make.display(claim.statement), line, classes=["cell"]))
-        intro = make.paragraph(
-            "Gradients have the shape of their argument. Every line is checked; its name leads to shapes, sources and ",
-            "code. The chapter, with what is false in print: ",
-            make.link(here, f"chapters/{self.arguments[0]}", "", chapter_title(self.arguments[0])),
-            ".",
-            classes=["sheet-words"],
-        )
-        return [intro, make.box(*cells, classes=["sheet", "no-search"])]

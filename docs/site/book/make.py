@@ -90,6 +90,12 @@ def link(here: str, there: str, anchor: str, *content: Part) -> nodes.reference:
     return nodes.reference("", "", *parts(content), refuri=uri, internal=True)
 
 
+def file(here: str, there: str, *content: Part) -> nodes.reference:
+    """A link from a page to a file of the site that is no page."""
+    uri = posixpath.relpath(there, posixpath.dirname(here) or ".")
+    return nodes.reference("", "", *parts(content), refuri=uri, internal=True)
+
+
 def bullets(rows: Iterable[Sequence[Part]], classes: Sequence[str] = ()) -> nodes.bullet_list:
     items = [nodes.list_item("", nodes.paragraph("", "", *parts(row))) for row in rows]
     return nodes.bullet_list("", *items, classes=list(classes))

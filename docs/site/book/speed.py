@@ -24,7 +24,7 @@ from identities.engine.identity import Claim
 RESULTS = ROOT / "bench" / "results"
 ALONE = ("first", "second", "modes", "batched")  # kinds whose columns are the closed form and autodiff alone
 FORMS = {"autodiff": "as written", "computed": "as computed", "reverse": "in reverse mode"}
-FULL = 10.0  # the ratio, or its inverse, at which a bar ends; the number beside it tells the rest
+FULL = 4.0  # the ratio, or its inverse, at which a bar ends; the number beside it tells the rest
 
 
 def files() -> list[Any]:
@@ -88,11 +88,11 @@ def of_machine(machine: Mapping[str, Any], rows: Sequence[Row]) -> list[nodes.No
 
 
 def size(row: Row) -> str:
-    """The dims: "all dims 1024", "m = 1024, n = 16", "64 at once, n = 16"."""
+    """The dims: "all 1024", "m = 1024, n = 16", "64 at once, n = 16"."""
     dims = dict(row["dims"])
     batch = f"{dims.pop('batch')} at once, " if "batch" in dims else ""
     if len(dims) > 1 and len(set(dims.values())) == 1:
-        return f"{batch}all dims {next(iter(dims.values()))}"
+        return f"{batch}all {next(iter(dims.values()))}"
     return batch + (", ".join(f"{dim} = {number}" for dim, number in dims.items()) or "scalars")
 
 
