@@ -174,7 +174,9 @@ def conditions(claim: Claim) -> tuple[str, ...]:
             "laid out in its shape"
         )
     if claim.within:
-        found.append(f"the gradient is taken on the space of {named(claim.within)} matrices, with the trace inner product")
+        found.append(
+            f"the gradient is taken on the space of {named(claim.within)} matrices, with the trace inner product"
+        )
     if claim.kind == "gradient" and any(is_complex(claim.operands[name].word) for name in claim.wrt):
         found.append("the gradient of a real function is 2 df/dz*; jax.grad returns its conjugate")
     if claim.wirtinger:

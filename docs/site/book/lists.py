@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 from docutils import nodes
@@ -25,7 +26,7 @@ def chapters_table(here: str, folder: str = "chapters") -> nodes.table:
         chapter = make.link(here, f"{folder}/{name}", "", chapter_title(name))
         text = make.prose(about[0].upper() + about[1:]).children
         rows.append([[str(number)], [chapter], [*text], [str(held)], [str(len(claims) - held)]])
-    return make.table(["", "chapter", "about", "hold", "refuted"], rows, classes=["chapters"])
+    return make.table(["no.", "chapter", "about", "hold", "refuted"], rows, classes=["chapters"])
 
 
 class Chapters(BookDirective):
@@ -53,7 +54,14 @@ class Chapter(BookDirective):
             classes=["crumbs"],
         )
         about = first.removeprefix(f"{chapter_title(self.arguments[0])}: ")
-        found: list[nodes.Node] = [links, *(make.prose(text) for text in (about[0].upper() + about[1:], *others))]
+        tally = collections.Counter(c.status for c in claims_of(module))
+        counts = {status: tally[status] for status in ("holds", "refuted") if tally[status]}
+        status = make.bar(counts, "What became of the claims of this chapter", f"{sum(counts.values())} claims")
+        found: list[nodes.Node] = [
+            links,
+            status,
+            *(make.prose(text) for text in (about[0].upper() + about[1:], *others)),
+        ]
         used: set[str] = set()
         for head, identities in sections(module):
             inside = [self.entry(identity, here) for identity in identities]
@@ -80,7 +88,7 @@ class Chapter(BookDirective):
 
     @staticmethod
     def claim(claim: Claim, here: str) -> nodes.Node:
-        cited = ", ".join(str(s) for s in claim.sources if not s.ours)
+        cited = ", ".join(dict.fromkeys(str(s) for s in claim.sources if not s.ours))
         extra = [text for text in claim.conditions if text not in pages.domain(_general(claim))]
         about = "; ".join(part for part in (words.what(claim), cited, *extra) if part)
         line = make.paragraph(make.claim(claim.name, here), " ", badge(claim), f" {about}", classes=["entry-words"])

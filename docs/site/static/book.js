@@ -40,12 +40,13 @@
 
   // What scrolls must be reachable by keyboard.
   const markWide = () => {
-    for (const box of document.querySelectorAll("div.math-wrapper, div.math, div.table-wrapper")) {
+    for (const box of document.querySelectorAll("div.math-wrapper, div.math, div.table-wrapper, div.highlight pre")) {
+      const what = box.matches("pre") ? "code" : box.matches(".table-wrapper") ? "table" : "formula";
       if (box.scrollWidth > box.clientWidth + 1) {
         box.tabIndex = 0;
-        box.setAttribute("role", "region");
-        box.setAttribute("aria-label", box.matches(".table-wrapper") ? "table, scrolls sideways" : "formula, scrolls sideways");
-      } else if (box.getAttribute("role") === "region") {
+        box.setAttribute("role", "group");
+        box.setAttribute("aria-label", `${what}, scrolls sideways`);
+      } else if (box.getAttribute("role") === "group") {
         for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
       }
     }
@@ -105,7 +106,24 @@
     for (const svg of document.querySelectorAll(".cell svg")) svg.style.removeProperty("width"), svg.style.removeProperty("height");
   };
 
-  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".layouts").forEach(setUp));
+  // What the theme leaves without a name or a level for those who hear the page.
+  const nameParts = () => {
+    for (const caption of document.querySelectorAll("p.caption[role=heading]")) caption.setAttribute("aria-level", "2");
+    const names = { ".sidebar-drawer": "Contents", ".toc-drawer": "On this page", ".sidebar-search-container": "Search the site" };
+    for (const [part, name] of Object.entries(names)) document.querySelector(part)?.setAttribute("aria-label", name);
+    const results = document.querySelector("#search-results");
+    if (results && !document.querySelector("h1")) {
+      const heading = document.createElement("h1");
+      heading.textContent = "Search";
+      results.before(heading);
+    }
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".layouts").forEach(setUp);
+    nameParts();
+  });
+  addEventListener("load", markWide);
   document.addEventListener("formulas-shown", () => {
     spread();
     markWide();
