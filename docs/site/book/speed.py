@@ -16,13 +16,13 @@ from docutils import nodes
 
 from book import make
 from book.data import ROOT
-from identities.commandline.bench import LINES
 from identities.engine import bench
 from identities.engine.bench import Row, say_seconds
 from identities.engine.identity import Claim
 
 RESULTS = ROOT / "bench" / "results"
 ALONE = ("first", "second", "modes", "batched")  # kinds whose columns are the closed form and autodiff alone
+LIBRARIES = {"closed": "closed form", "autodiff": "jax autodiff", "numpy": "closed form in NumPy"}
 FORMS = {"autodiff": "as written", "computed": "as computed", "reverse": "in reverse mode"}
 FULL = 4.0  # the ratio, or its inverse, at which a bar ends; the number beside it tells the rest
 
@@ -131,7 +131,7 @@ def libraries(row: Row) -> nodes.Node:
         told: list[list[make.Part]] = [[interval(ratio)], [word(verdict, verdict)]] if ratio else [["1"], ["–"]]
         length = max(100 * seconds / longest, 0.5)
         table.append(
-            [[LINES[column][1]], [say_seconds(seconds), bar("time-bar", verdict, f"width: {length:.1f}%")], *told]
+            [[LIBRARIES.get(column, column)], [say_seconds(seconds), bar("time-bar", verdict, f"width: {length:.1f}%")], *told]
         )
     found = make.table(["by", "time", "ratio", "closed form is"], table, classes=["bars"])
     found.insert(0, nodes.title("", f"Beside other libraries: {size(row)}, {row['dtype']}"))
