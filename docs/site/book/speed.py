@@ -131,7 +131,11 @@ def libraries(row: Row) -> nodes.Node:
         told: list[list[make.Part]] = [[interval(ratio)], [word(verdict, verdict)]] if ratio else [["1"], ["–"]]
         length = max(100 * seconds / longest, 0.5)
         table.append(
-            [[LIBRARIES.get(column, column)], [say_seconds(seconds), bar("time-bar", verdict, f"width: {length:.1f}%")], *told]
+            [
+                [LIBRARIES.get(column, column)],
+                [say_seconds(seconds), bar("time-bar", verdict, f"width: {length:.1f}%")],
+                *told,
+            ]
         )
     found = make.table(["by", "time", "ratio", "closed form is"], table, classes=["bars"])
     found.insert(0, nodes.title("", f"Beside other libraries: {size(row)}, {row['dtype']}"))
