@@ -1,0 +1,41 @@
+"""What goes wrong with a statement: a sentence that points at a place of the text.
+
+`Unread`        the text is not in the language, or is ambiguous on paper: what was expected, and where
+`WrongShapes`   it can be read, but kinds or shapes clash: which declaration would mend it
+`NoEvidence`    it can be read, but no draw tells right from wrong
+"""
+
+from __future__ import annotations
+
+
+class StatementError(ValueError):
+    """A statement that was not decided.  `start` and `end` are places in `text`."""
+
+    def __init__(self, message: str, at: tuple[int, int] | None = None, text: str = ""):
+        super().__init__(message)
+        self.message = message
+        self.at = at
+        self.text = text
+
+    def __str__(self) -> str:
+        if self.at is None or not self.text:
+            return self.message
+        start, end = self.at
+        low, high = max(0, start - 30), min(len(self.text), end + 30)
+        before = ("…" if low else "") + self.text[low:start]
+        here = self.text[start:end] or "(the end)"
+        after = self.text[end:high] + ("…" if high < len(self.text) else "")
+        place = "at the end" if start >= len(self.text) else f"at character {start + 1}"
+        return " ".join(f"{self.message} ({place}: {before}→{here}←{after})".split())
+
+
+class Unread(StatementError):
+    """The text is no statement of the language."""
+
+
+class WrongShapes(StatementError):
+    """Kinds or shapes clash."""
+
+
+class NoEvidence(StatementError):
+    """Every draw was ill-conditioned, outside of a domain, or told nothing."""

@@ -1,0 +1,190 @@
+"""The numerical meaning of the named functions, on arrays with any number of leading axes.
+
+Everything is NumPy in float64 or complex128 and needs no compilation.  A matrix has its axes last.  What cannot be
+evaluated at a draw raises `Unusable`; the caller draws again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+WORST_CONDITION = 1e6
+
+
+class Unusable(ArithmeticError):
+    """The draw is ill-conditioned, or lies outside of a domain."""
+
+
+def T(a: Array) -> Array:
+    return np.swapaxes(a, -1, -2)
+
+
+def inverse(a: Array) -> Array:
+    if a.size and a.shape[-1]:
+        with np.errstate(all="ignore"):
+            if not np.isfinite(a).all() or np.max(np.linalg.cond(a)) > WORST_CONDITION:
+                raise Unusable("a matrix to invert is ill-conditioned")
+    return np.linalg.inv(a)
+
+
+def pseudoinverse(a: Array) -> Array:
+    if not np.isfinite(a).all():
+        raise Unusable("a matrix to invert is not finite")
+    values = np.linalg.svd(a, compute_uv=False)
+    largest = values[..., :1]
+    small = (values > 1e-9 * largest) & (values < 1e-5 * largest)
+    if small.any():
+        raise Unusable("the rank of a matrix is not clear")
+    return np.linalg.pinv(a, rcond=1e-8)
+
+
+def power(a: Array, exponent: int) -> Array:
+    if exponent < 0:
+        return power(inverse(a), -exponent)
+    if exponent > 64:
+        raise Unusable("a power of a matrix is at most 64")
+    return np.linalg.matrix_power(a, exponent)
+
+
+def fraction(a: Array, exponent: float) -> Array:
+    """A broken power of a symmetric positive definite matrix."""
+    if not np.allclose(a, np.conj(T(a)), atol=1e-9 * (1 + np.max(np.abs(a)))):
+        raise Unusable("a broken power is that of a symmetric matrix")
+    values, vectors = np.linalg.eigh(a)
+    if np.min(values) <= 0:
+        raise Unusable("a broken power is that of a positive definite matrix")
+    return (vectors * values[..., None, :] ** exponent) @ np.conj(T(vectors))
+
+
+def expm(a: Array) -> Array:
+    """The matrix exponential: scaling, a Taylor sum of 18 terms, squaring."""
+    size = float(np.max(np.abs(a).sum(-1), initial=0.0))
+    if size > 200:
+        raise Unusable("an exponential is too large")
+    squarings = max(0, math.ceil(math.log2(size / 0.5))) if size > 0.5 else 0
+    a = a / 2**squarings
+    found = term = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    for k in range(1, 19):
+        term = term @ a / k
+        found = found + term
+    for _ in range(squarings):
+        found = found @ found
+    return found
+
+
+def logm(a: Array) -> Array:
+    """The principal logarithm of a matrix that has one, by square roots and a series."""
+    from_identity = a - np.eye(a.shape[-1])
+    roots = 0
+    while float(np.max(np.abs(from_identity).sum(-1), initial=0.0)) > 0.25:
+        if roots > 30:
+            raise Unusable("a matrix has no principal logarithm")
+        a, roots = sqrtm(a), roots + 1
+        from_identity = a - np.eye(a.shape[-1])
+    found, term = np.zeros_like(a), np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    for k in range(1, 40):
+        term = term @ from_identity
+        found = found + (-1) ** (k + 1) * term / k
+    return 2**roots * found
+
+
+def sqrtm(a: Array) -> Array:
+    """The principal square root, by the iteration of Denman and Beavers."""
+    y, z = a, np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    for _ in range(40):
+        y, z = (y + np.linalg.inv(z)) / 2, (z + np.linalg.inv(y)) / 2
+        if not np.isfinite(y).all():
+            break
+    if not np.isfinite(y).all() or np.max(np.abs(y @ y - a), initial=0.0) > 1e-9 * (1 + np.max(np.abs(a), initial=0.0)):
+        raise Unusable("a matrix has no principal square root")
+    return y
+
+
+def cosm(a: Array) -> Array:
+    both = expm(np.complex128(1j) * a)
+    return both.real if np.isrealobj(a) else (both + expm(np.complex128(-1j) * a)) / 2
+
+
+def sinm(a: Array) -> Array:
+    both = expm(np.complex128(1j) * a)
+    return both.imag if np.isrealobj(a) else (both - expm(np.complex128(-1j) * a)) / np.complex128(2j)
+
+
+def cofactors(a: Array) -> Array:
+    n = a.shape[-1]
+    found = np.empty(a.shape, a.dtype)
+    for i in range(n):
+        for j in range(n):
+            minor = np.delete(np.delete(a, i, -2), j, -1)
+            found[..., i, j] = (-1) ** (i + j) * np.linalg.det(minor)
+    return found
+
+
+def logarithm(x: Array) -> Array:
+    if np.isrealobj(x) and np.any(x <= 0):
+        raise Unusable("a logarithm of a number that is not positive")
+    return np.log(x)
+
+
+def root(x: Array) -> Array:
+    if np.isrealobj(x) and np.any(x < 0):
+        raise Unusable("a root of a negative number")
+    return np.sqrt(x)
+
+
+def real_if_close(a: Array) -> Array:
+    """Drop imaginary parts that are zero."""
+    return a.real if np.iscomplexobj(a) and not a.imag.any() else a
+
+
+def eigenvalues(a: Array) -> Array:
+    """All eigenvalues, ordered by real part, then by imaginary part; real where all are."""
+    if np.array_equal(a, np.conj(T(a))):
+        return np.linalg.eigvalsh(a)
+    values = np.linalg.eigvals(a)
+    values = values + 0.0 * np.complex128(1j)
+    order = np.lexsort((np.round(values.imag, 9), np.round(values.real, 9)), axis=-1)
+    values = np.take_along_axis(values, order, -1)
+    largest = np.max(np.abs(values), initial=1.0)
+    return values.real if np.max(np.abs(values.imag), initial=0.0) < 1e-7 * largest else values
+
+
+def rank(a: Array) -> Array:
+    return np.linalg.matrix_rank(a, tol=1e-8).astype(float)
+
+
+# On numbers and, entry by entry, on arrays.
+ENTRYWISE: dict[str, Callable[[Array], Array]] = {
+    "exp": np.exp,
+    "ln": logarithm,
+    "sqrt": root,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "arcsinh": np.arcsinh,
+    "arctan": np.arctan,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "relu": lambda x: np.maximum(x, 0),
+    "sign": np.sign,
+    "erf": np.vectorize(math.erf, otypes=[float]),
+    "Re": np.real,
+    "Im": lambda x: np.imag(x) + 0.0,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "factorial": np.vectorize(lambda n: float(math.factorial(int(n))), otypes=[float]),
+}
+# Of a square matrix these are the functions of section 10.3 of the Matrix Cookbook, unless declared entrywise.
+OF_MATRICES: dict[str, Callable[[Array], Array]] = {
+    "exp": expm,
+    "ln": logm,
+    "sqrt": sqrtm,
+    "sin": sinm,
+    "cos": cosm,
+}
