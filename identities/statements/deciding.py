@@ -17,10 +17,10 @@ import numpy as np
 from identities.engine import operands
 from identities.statements import numbers
 from identities.statements.environment import Array, Env, TooLarge, lead
-from identities.statements.errors import NoEvidence, StatementError, WrongShapes
+from identities.statements.errors import NoEvidence, StatementError, Unread, WrongShapes
 from identities.statements.meaning import Kind, Meaning, Term
 from identities.statements.shapes import Shape, Size, extents, is_matrix, is_one, tie, words
-from identities.statements.syntax import Statement
+from identities.statements.syntax import Delta, Letter, Node, SingleEntry, Statement, Target, walk
 
 SAME = 1e-6  # differences of sixth order keep ten digits of a first derivative and eight of a second one
 DIFFERENT = 1e-3
@@ -71,10 +71,15 @@ class Decider:
         self.statement = statement
         self.meaning = meaning
         self.text = meaning.text
+        meaning.index_letters = index_letters(statement)
         self.sides = [meaning.of(side) for side in statement.sides]
         self.pairs: list[tuple[Term, Term]] = list(itertools.pairwise(self.sides))
+        letters = set(meaning.kinds)
         for fact in list(meaning.facts):
             self.pairs.append((meaning.of(fact.left), meaning.of(fact.right)))
+            new = sorted(set(meaning.kinds) - letters)
+            if new:
+                raise Unread(f"this does not say what {', '.join(new)} stands for", fact.at, self.text)
         self.pairs = [self.matched(a, b) for a, b in self.pairs]
         self.letters = [name for name in meaning.kinds]
 
@@ -250,6 +255,21 @@ class Decider:
                 mine, theirs = [int(s) for s in a.shape], [int(s) for s in b.shape]
                 if mine != theirs:
                     raise WrongShapes(f"the sides have the shapes {mine} and {theirs}", b.at, self.text)
+
+
+def index_letters(statement: Statement) -> frozenset[str]:
+    """The letters that can be indices only: of δ_{ij}, of J^{ij}, of ∂/∂X_{ij}, of [...]_{ij}."""
+    found: set[str] = set()
+    for node in walk(statement):
+        parts: tuple[Node, ...] = ()
+        if isinstance(node, Delta):
+            parts = (node.left, node.right)
+        elif isinstance(node, SingleEntry):
+            parts = (node.row, node.column)
+        elif isinstance(node, Target):
+            parts = node.indices
+        found |= {part.name for part in parts if isinstance(part, Letter)}
+    return frozenset(found)
 
 
 def _tangent(kind: Kind, rng: np.random.Generator, value: Array) -> Array:

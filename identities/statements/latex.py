@@ -24,6 +24,7 @@ from identities.statements.syntax import (
     Big,
     Blocks,
     Cases,
+    Columns,
     Condition,
     Constant,
     Definition,
@@ -34,6 +35,7 @@ from identities.statements.syntax import (
     Entry,
     Given,
     Index,
+    Iverson,
     Kronecker,
     LeftDivision,
     Letter,
@@ -99,7 +101,8 @@ class _Reader:
         self.nodes = 0
         self.bars: list[str] = []  # the bars that are open, innermost last
         self.functions = vocabulary.functions | self.defined_functions()
-        self.known = vocabulary.names | self.functions | vocabulary.families
+        self.named = self.defined_names()
+        self.known = vocabulary.names | self.functions | vocabulary.families | self.named
 
     def defined_functions(self) -> frozenset[str]:
         """The letters that the text itself defines as functions: f(x) = …, behind the statement."""
@@ -118,6 +121,21 @@ class _Reader:
                 after += 1
             if self.tokens[min(after, len(self.tokens) - 1)].text == "=" and self.tokens[after].kind == "symbol":
                 found.add(name.text)
+        return frozenset(found)
+
+    def defined_names(self) -> frozenset[str]:
+        """The letters that the text itself defines, z = … or z_3 = …, behind the statement."""
+        found = set()
+        for place in range(1, len(self.tokens) - 3):
+            before, letter, after = self.tokens[place - 1 : place + 2]
+            if before.text not in (",", ";", "with") or letter.kind != "letter":
+                continue
+            if after.text == "=":
+                found.add(letter.text)
+            elif after.text == "_" and letter.text not in self.words.names:
+                rest = [t for t in self.tokens[place + 2 : place + 5] if t.text not in ("{", "}")]
+                if rest[0].kind == "number" and rest[1].text == "=":
+                    found.add(f"{letter.text}_{rest[0].text}")
         return frozenset(found)
 
     # -- tokens ---------------------------------------------------------------------------------------------------
@@ -189,7 +207,7 @@ class _Reader:
             relation = here
             self.take()
             self.accept("&")
-            sides.append(self.side())
+            sides.append(self.only_where(self.side()))
             self.accept("&")
         if len(sides) < 2:
             raise self.error("'=' was expected: a statement has two sides")
@@ -219,7 +237,19 @@ class _Reader:
             sides.append(self.side())
         if len(sides) < 2:
             raise self.error("a definition was expected: a letter, '=' and what it stands for")
-        return [Definition(self.span(start), left, sides[-1]) for left in sides[:-1]]
+        right = self.only_where(sides[-1])
+        return [Definition(self.span(start), left, right) for left in sides[:-1]]
+
+    def only_where(self, value: Node) -> Node:
+        """`value \\text{ for } i \\ne j, \\text{ and 0 elsewhere}`, where the last words may be missing."""
+        if self.now.kind != "text" or self.now.text.strip() not in ("for", "where", "if"):
+            return value
+        start = self.place
+        self.take()
+        conditions = [self.condition()]
+        if self.at(",") and self.ahead().kind == "text" and self.ahead().text.strip() == "and 0 elsewhere":
+            self.take(), self.take()
+        return Cases((value.at[0], self.span(start)[1]), ((value, tuple(conditions)),))
 
     # -- sums and products ----------------------------------------------------------------------------------------
 
@@ -613,13 +643,34 @@ class _Reader:
         return SingleEntry(self.span(start), row, column)
 
     def bracket(self, token: Token, start: int) -> Node:
+        listed = self.listed_columns() if token.text == "[" else None
+        if listed:
+            return listed
         saved, self.bars = self.bars, []
         inside = self.side()
+        if token.text == "[" and self.now.text in ("<", ">", "leq", "geq", "ne"):
+            relation = RELATIONS[self.take().text]
+            inside = Iverson(self.span(start), Condition(self.span(start), relation, inside, self.side()))
+        rows = [(inside,)]
+        while token.text == "(" and self.accept(","):
+            rows.append((self.side(),))
+        if len(rows) > 1:
+            inside = Blocks(self.span(start), tuple(rows))
         self.bars = saved
         if not self.at(CLOSING[token.text]) and not (token.text == "[" and self.at("]")):
             raise self.error(f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}")
         self.take()
         return inside if token.text == "{" else dataclasses.replace(inside, at=self.span(start))
+
+    def listed_columns(self) -> Node | None:
+        """[v_1, \\dots, v_n], behind its opening bracket."""
+        kinds = [t.text for t in self.tokens[self.place : self.place + 14] if t.text not in ("{", "}")]
+        if len(kinds) < 10 or kinds[1:6] != ["_", "1", ",", "dots", ","] or kinds[6] != kinds[0] or kinds[9] != "]":
+            return None
+        start = self.place - 1
+        while not self.accept("]"):
+            self.take()
+        return Columns(self.span(start), kinds[0])
 
     def barred(self, token: Token, start: int) -> Node:
         self.bars.append(token.text)
@@ -871,11 +922,11 @@ class _Reader:
             inner = self.place
             body = self.atom()
             linear = isinstance(body, (Letter, Marked)) or self.tokens[inner].text in ("(", "[")
-            if self.at("_"):
+            if self.at("_") and isinstance(body, Letter):
+                return self.marks(Differential(self.span(start), body), start)
+            if self.at("^") and not linear:
                 body = self.marks(body, inner)
-            elif self.at("^") and not linear:
-                body = self.marks(body, inner)
-            elif self.at("^"):
+            if self.at("^") and linear:
                 following = self.ahead(2) if self.ahead().text == "{" else self.ahead()
                 mark = self.mark(following, alone=True)
                 if mark not in ("T", "H", "*"):

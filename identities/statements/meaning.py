@@ -43,6 +43,7 @@ from identities.statements.syntax import (
     Big,
     Blocks,
     Cases,
+    Columns,
     Condition,
     Constant,
     Definition,
@@ -53,6 +54,7 @@ from identities.statements.syntax import (
     Entry,
     Given,
     Index,
+    Iverson,
     Kronecker,
     LeftDivision,
     Letter,
@@ -73,6 +75,14 @@ from identities.statements.syntax import (
 )
 
 Run = Callable[[Env], Array]
+COMPARE: dict[str, Callable[[Array, Array], Array]] = {
+    "=": lambda x, y: np.abs(x - y) < 1e-9,
+    "≠": lambda x, y: np.abs(x - y) > 1e-9,
+    "<": np.less,
+    ">": np.greater,
+    "≤": np.less_equal,
+    "≥": np.greater_equal,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +96,7 @@ class Term:
     entrywise: bool = False  # made entry by entry: a number beside it is meant for every entry
     names: tuple[str, ...] = ()  # of the axes, where the text names them: [...]_{ijkl}
     constant: float | None = None  # a literal number
+    held: tuple[tuple[str, Term], ...] = ()  # letters that a derivative of this holds at their values
 
 
 @dataclasses.dataclass
@@ -149,7 +160,8 @@ class Meaning:
         self.made: dict[str, Term] = {}
         self.making: list[str] = []
         self.facts: list[Definition] = []  # definitions of nothing: further equations
-        self.ranges: list[tuple[Run, At]] = []
+        self.families = dict(self.reading.families)
+        self.index_letters: frozenset[str] = frozenset()
         self.define(definitions)
 
     # -- definitions ----------------------------------------------------------------------------------------------
@@ -158,7 +170,9 @@ class Meaning:
         entries: dict[str, list[Definition]] = {}
         for one in definitions:
             left = one.left
-            if isinstance(left, Letter) and left.name not in self.kinds:
+            if isinstance(left, Letter) and isinstance(one.right, Columns):
+                self.families[one.right.letter] = (left.name, "columns")
+            elif isinstance(left, Letter) and left.name not in self.kinds:
                 self.definitions[left.name] = one
             elif isinstance(left, Apply) and left.function not in numbers.ENTRYWISE:
                 self.functions[left.function] = one
@@ -178,6 +192,14 @@ class Meaning:
     def _factorisation(self, one: Definition) -> bool:
         """X = QR, PX = LU, X = LL^T, (V, λ) of AV = VD: the letters on the right are made from the left."""
         left, right = one.left, one.right
+        if isinstance(right, Product) and len(right.factors) == 3:  # A = V diag(λ) V^T
+            v, middle, transposed = right.factors
+            diagonal = isinstance(middle, Apply) and middle.function == "diag" and isinstance(middle.arguments[0], Letter)
+            if diagonal and isinstance(v, Letter) and transposed == Marked(v.at, v, "T"):
+                values = middle.arguments[0].name  # type: ignore[attr-defined]
+                for name, which in ((v.name, "eigh_vectors"), (values, "eigh_values")):
+                    self.definitions[name] = dataclasses.replace(one, left=Letter(left.at, name), right=_made(which, left))
+                return True
         if isinstance(right, Product) and len(right.factors) == 2 and all(
             isinstance(_bare(f), Letter) and _bare(f).name not in self.kinds for f in right.factors
         ):
@@ -258,13 +280,18 @@ class Meaning:
     def is_index(self, name: str) -> bool:
         return name in self.bound or name in self.free
 
+    def unknown(self, name: str) -> bool:
+        """Whether nothing is declared or defined about a letter."""
+        return not any(name in where for where in (self.kinds, self.sizes, self.definitions, self.parameters, self.families))
+
     def _letter(self, node: Letter) -> Term:
         name = node.name
         if name in self.parameters:
             return dataclasses.replace(self.parameters[name], at=node.at)
-        if name in self.bound or name in self.free:
+        if name in self.bound or name in self.free or name in self.index_letters and self.unknown(name):
+            self.index(name)
             return Term(SCALAR, lambda env: env.indices[name].astype(float), node.at)
-        if name in self.reading.families and name not in self.definitions and name not in self.kinds:
+        if name in self.families and name not in self.definitions and name not in self.kinds:
             raise self.unread(f"{name} stands with a subscript: it is one of several", node.at)
         if name in self.definitions:
             return self.defined(name, node.at)
@@ -296,7 +323,7 @@ class Meaning:
                 env.cache[name] = term.run(env)
             return env.cache[name]
 
-        return dataclasses.replace(term, run=run, at=at)
+        return dataclasses.replace(term, run=run, at=at, zero=False, constant=None)
 
     # -- sums -----------------------------------------------------------------------------------------------------
 
@@ -322,7 +349,8 @@ class Meaning:
                 continue
             self.same_shape(wide, term, "a sum has terms of one shape")
         names = next((t.names for _, t in shaped if t.names), ())
-        return Term(wide.shape, _summed(parts, len(wide.shape)), node.at, entrywise=entrywise and is_matrix(wide.shape), names=names)
+        kept = any(t.entrywise for _, t in shaped if t.shape)
+        return Term(wide.shape, _summed(parts, len(wide.shape)), node.at, entrywise=kept, names=names)
 
     def same_shape(self, a: Term, b: Term, what: str) -> None:
         fits = len(a.shape) == len(b.shape) and all(is_one(x) == is_one(y) for x, y in zip(a.shape, b.shape, strict=True))
@@ -408,10 +436,12 @@ class Meaning:
         a, b = self.of(node.above), self.of(node.below)
         rank = len(a.shape)
         if b.shape:
-            if not a.shape or not (b.entrywise or is_vector(b.shape)):
+            if not (b.entrywise or a.shape and is_vector(b.shape)):
                 raise self.clash(f"nothing is divided by {words(b.shape)}", b.at)
-            self.same_shape(a, b, "a quotient entry by entry has one shape")
-            return Term(a.shape, lambda env: a.run(env) / b.run(env), node.at, entrywise=True)
+            if a.shape:
+                self.same_shape(a, b, "a quotient entry by entry has one shape")
+            wide = len(b.shape)
+            return Term(b.shape, lambda env: _spread(a, wide, env) / b.run(env), node.at, entrywise=True)
         if a.zero:
             return dataclasses.replace(a, at=node.at)
         if a.constant is not None and b.constant is not None and b.constant:
@@ -489,11 +519,15 @@ class Meaning:
         first = base
         if isinstance(node, Letter):
             name = node.name
+            last = name in self.sizes and self.sizes[name].find() is size.find() and name not in self.index_letters
             if name not in self.parameters and name not in self.definitions and (
-                name in self.bound or name in self.free or name not in self.kinds and name not in self.sizes
+                name in self.bound or name in self.free or name not in self.kinds and not last
             ):
                 bound = self.index(name)
-                if bound.first is None:
+                if base == 0 and bound.first is None and name in self.free:
+                    bound.first = 0
+                    self.must_tie(bound.size, size, f"the index {name} runs over two ranges", node.at)
+                if bound.first is None or bound.first == 0 and name in self.free:
                     self.must_tie(bound.size, size, f"the index {name} runs over two ranges", node.at)
                 elif bound.last is not None:
                     tie(bound.last, size)
@@ -516,12 +550,12 @@ class Meaning:
 
     def _entry(self, node: Entry) -> Term:
         base = node.base
-        if isinstance(base, Letter) and base.name in self.reading.families and base.name not in self.kinds:
+        if isinstance(base, Letter) and base.name in self.families and base.name not in self.kinds:
             return self.member(base.name, node)
         names = [n.name for n in node.indices if isinstance(n, Letter)]
         if isinstance(base, _Opaque):
             return self.collected(base.body, names, node.at)
-        opened = self.open_indices(base)
+        opened = self.open_indices(base, frozenset(names))
         if not isinstance(base, (Letter, Marked)) and len(names) == len(node.indices) and set(names) <= opened:
             return self.collected(base, names, node.at)
         term = self.of(base)
@@ -548,7 +582,7 @@ class Meaning:
 
     def member(self, name: str, node: Entry) -> Term:
         """v_i of a family: a column or row of a matrix, or a slice of an array of three axes."""
-        whole, how = self.reading.families[name]
+        whole, how = self.families[name]
         term = self.of(Letter(node.at, whole))
         if len(node.indices) != 1:
             raise self.clash(f"one subscript of {name} was expected", node.at)
@@ -569,35 +603,36 @@ class Meaning:
 
         return Term(of_axes(others), run, node.at)
 
-    def open_indices(self, node: Node) -> set[str]:
-        """Letters that stand as indices in the node and are not bound inside."""
+    def open_indices(self, node: Node, names: frozenset[str] = frozenset()) -> set[str]:
+        """Letters that stand as indices in the node and are not bound inside; `names` are indices in any case."""
+
+        def indices(of: Node) -> set[str]:
+            found = {n.name for n in walk(of) if isinstance(n, Letter)}
+            return {n for n in found if n in names or n not in self.kinds and n not in self.sizes}
+
         found: set[str] = set()
         if isinstance(node, Entry):
-            inner = self.open_indices(node.base)
-            names = {n.name for one in node.indices for n in walk(one) if isinstance(n, Letter)}
-            if not isinstance(node.base, Letter) and names <= inner and names:
-                return inner - names
-            return inner | {n for n in names if n not in self.kinds and n not in self.sizes}
+            inner = self.open_indices(node.base, names)
+            mine = set().union(*(indices(one) for one in node.indices))
+            if not isinstance(node.base, Letter) and mine and mine <= inner:
+                return inner - mine
+            return inner | mine
         if isinstance(node, (Delta, SingleEntry, UnitVector)):
-            return {n.name for n in walk(node) if isinstance(n, Letter) and n.name not in self.kinds}
+            return indices(node)
         if isinstance(node, Big):
-            inner = self.open_indices(node.body)
-            for one in node.conditions:
-                inner |= {n.name for n in walk(one) if isinstance(n, Letter) and n.name in INDICES}
-            return inner - {i.name for i in node.indices}
+            found = self.open_indices(node.body, names).union(*(indices(c) for c in node.conditions))
+            return found - {i.name for i in node.indices}
         if isinstance(node, Cases):
             for _, conditions in node.rows:
-                for one in conditions:
-                    found |= {n.name for n in walk(one) if isinstance(n, Letter) and n.name in INDICES | self.free.keys()}
+                found |= set().union(*(indices(c) & (INDICES | names) for c in conditions))
         if isinstance(node, Derivative):
             for target in node.targets:
-                found |= {n.name for one in target.indices for n in walk(one) if isinstance(n, Letter)}
-        if isinstance(node, Letter) and node.name in INDICES:
-            known = (self.kinds, self.sizes, self.definitions, self.parameters)
-            return set() if any(node.name in where for where in known) else {node.name}
+                found |= set().union(*(indices(one) for one in target.indices))
+        if isinstance(node, Letter):
+            return {node.name} if node.name in names or node.name in INDICES and self.unknown(node.name) else set()
         for child in children(node):
             if not isinstance(child, Target):
-                found |= self.open_indices(child)
+                found |= self.open_indices(child, names)
         return found
 
     def collected(self, base: Node, names: Sequence[str], at: At) -> Term:
@@ -729,14 +764,7 @@ class Meaning:
                     if letter.name not in self.definitions and letter.name not in self.parameters:
                         self.index(letter.name)
         a, b = self.number(node.left, "a condition"), self.number(node.right, "a condition")
-        compare = {
-            "=": lambda x, y: np.abs(x - y) < 1e-9,
-            "≠": lambda x, y: np.abs(x - y) > 1e-9,
-            "<": np.less,
-            ">": np.greater,
-            "≤": np.less_equal,
-            "≥": np.greater_equal,
-        }[node.relation]
+        compare = COMPARE[node.relation]
         return lambda env: compare(a.run(env), b.run(env))
 
     def _cases(self, node: Cases) -> Term:
@@ -812,6 +840,19 @@ class Meaning:
 
     # -- functions ------------------------------------------------------------------------------------------------
 
+    def _iverson(self, node: Iverson) -> Term:
+        a, b = self.of(node.condition.left), self.of(node.condition.right)
+        if a.shape and b.shape:
+            self.same_shape(a, b, "a comparison takes one shape")
+        shape, compare = a.shape or b.shape, COMPARE[node.condition.relation]
+        rank = len(shape)
+        return Term(
+            shape, lambda env: compare(_spread(a, rank, env), _spread(b, rank, env)).astype(float), node.at, entrywise=True
+        )
+
+    def _columns(self, node: Columns) -> Term:
+        raise self.unread(f"[{node.letter}_1, …] stands behind a statement: V = [v_1, …, v_n]", node.at)
+
     def _apply(self, node: Apply) -> Term:
         name = node.function
         if name in self.functions:
@@ -824,6 +865,8 @@ class Meaning:
         own = getattr(self, f"_of_{name.lower()}", None)
         if own and len(arguments) == 1:
             return own(arguments[0], node)
+        if name == "solve" and len(arguments) == 2:
+            return self._leftdivision(LeftDivision(node.at, *node.arguments))
         if name in ("max", "min") and len(arguments) == 2:
             a, b = arguments
             both = np.maximum if name == "max" else np.minimum
@@ -867,6 +910,9 @@ class Meaning:
             raise self.clash(f"{name} takes {len(left.arguments)} arguments, got {len(node.arguments)}", node.at)
         if len(self.making) > 20:
             raise self.unread(f"{name} is defined by itself", node.at)
+        for one_argument in node.arguments:
+            if isinstance(one_argument, Letter) and one_argument.name in INDICES and self.unknown(one_argument.name):
+                self.index(one_argument.name)
         arguments = [self.of(a) for a in node.arguments]
         parameters: dict[str, Term] = {}
         local: list[tuple[str, Term]] = []
@@ -1036,7 +1082,7 @@ class Meaning:
     def _derivative(self, node: Derivative) -> Term:
         if node.order is not None:
             return self.repeated(node)
-        term = self.of(node.body)
+        term = self.partial(node) or self.of(node.body)
         scalar = not term.shape
         for target in node.targets:
             term = self.by(term, target, node)
@@ -1044,6 +1090,20 @@ class Meaning:
             inner = term
             term = dataclasses.replace(inner, shape=inner.shape[::-1], run=lambda env: numbers.T(inner.run(env)))
         return dataclasses.replace(term, at=node.at)
+
+    def partial(self, node: Derivative) -> Term | None:
+        """∂c/∂a of c = a + b, where b depends on a too: the definition with its other letters held."""
+        body = node.body
+        if not isinstance(body, Letter) or body.name not in self.definitions or len(node.targets) != 1:
+            return None
+        right = self.definitions[body.name].right
+        letters = {n.name for n in walk(right) if isinstance(n, Letter)}
+        others = sorted(n for n in letters if n in self.definitions and n != node.targets[0].letter and n != body.name)
+        if node.targets[0].letter not in letters or not others:
+            return None
+        term = self.of(right)
+        held = {name: self.defined(name, node.at) for name in others}
+        return dataclasses.replace(term, held=tuple(held.items()))
 
     def by(self, body: Term, target: Target, node: Derivative) -> Term:
         letter = self._letter(Letter(target.at, target.letter))
@@ -1061,6 +1121,8 @@ class Meaning:
         is_complex = target.letter in self.kinds and self.kinds[target.letter].complex
 
         def run(env: Env) -> Array:
+            if body.held:
+                env = env.replacing({name: term.run(env) for name, term in body.held})
             base = changed.base(env)
             sizes = base.shape[base.ndim - len(own) :]
             directions = _directions(sizes, structure, target.mark == "vec")
@@ -1151,7 +1213,7 @@ class Meaning:
         return Term(body.shape, run, node.at)
 
     def _differential(self, node: Differential) -> Term:
-        if isinstance(node.body, Letter):
+        if isinstance(node.body, Letter) and not node.along:
             name = node.body.name
             if f"d{name}" in self.definitions:
                 return self.defined(f"d{name}", node.at)
@@ -1187,13 +1249,20 @@ class Meaning:
         return len(self.kinds[name].shape)
 
     def _given(self, node: Given) -> Term:
-        self.define(node.definitions)
-        inner = [d for d in node.definitions if isinstance(d.left, Letter) and d.left.name in self.kinds]
-        if not inner:
-            return dataclasses.replace(self.of(node.body), at=node.at)
+        """Letters that a derivative inside varies get their values there; others are defined for the whole statement."""
+        varied = {t.letter for n in walk(node.body) if isinstance(n, Derivative) for t in n.targets}
+        local = [d for d in node.definitions if isinstance(d.left, Letter) and d.left.name in varied]
+        self.define([d for d in node.definitions if d not in local])
+        saved, names_before = self.parameters, self.inner
+        values: list[tuple[str, Term]] = []
+        for one in local:
+            letter, term = one.left.name, dataclasses.replace(self.of(one.right), zero=False)  # type: ignore[attr-defined]
+            inner = f"at.{letter}"
+            values.append((inner, term))
+            self.parameters = {**self.parameters, letter: dataclasses.replace(term, run=_held(inner))}
+            self.inner = {**self.inner, letter: inner}
         body = self.of(node.body)
-        self.facts = [f for f in self.facts if f not in inner]
-        values = [(d.left.name, self.of(d.right)) for d in inner]  # type: ignore[attr-defined]
+        self.parameters, self.inner = saved, names_before
 
         def run(env: Env) -> Array:
             return body.run(env.replacing({name: term.run(env) for name, term in values}))

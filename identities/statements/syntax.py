@@ -179,6 +179,20 @@ class Cases(Node):
 
 
 @dataclasses.dataclass(frozen=True)
+class Iverson(Node):
+    """[x > 0]: one where the condition holds, zero elsewhere; entry by entry of a vector."""
+
+    condition: Condition
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns(Node):
+    """[v_1, …, v_n]: the matrix whose columns are called v_i."""
+
+    letter: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Target(Node):
     """What a derivative is taken by: a letter, an entry of one, X^*, X^+, Re X, x^T (layout only)."""
 

@@ -26,7 +26,7 @@ class Token:
 
 FUNCTIONS = frozenset(
     "tr det ln log exp sin cos tan sinh cosh tanh arcsinh arctan sqrt vec diag adj cof rank eig sym softmax max min "
-    "Re Im E Var Cov sup sing sigmoid relu erf sign Tr trace Trace logdet".split()
+    "Re Im E Var Cov sup sing sigmoid relu erf sign Tr trace Trace logdet solve".split()
 )
 # What other texts call the same.
 SAME = {"Tr": "tr", "trace": "tr", "Trace": "tr", "log": "ln", "Diag": "diag", "asinh": "arcsinh", "arsinh": "arcsinh"}
@@ -38,7 +38,7 @@ SIZES = re.compile(r"\\(left|right|middle|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|Big
 FONTS = frozenset("mathbf boldsymbol bm mathrm mathit mathsf mathcal mathbb mathfrak rm bf mathop".split())
 GREEK = frozenset(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau phi "
-    "varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell".split()
+    "varphi chi psi omega pi Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell".split()
 )
 ACCENTS = frozenset("hat tilde bar dot ddot widehat widetilde overline vec".split()) - {"vec"}
 SYMBOLS = {  # commands that other characters stand for, or that several commands share
