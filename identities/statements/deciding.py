@@ -20,7 +20,20 @@ from identities.statements.environment import Array, Env, TooLarge, lead
 from identities.statements.errors import NoEvidence, StatementError, Unread, WrongShapes
 from identities.statements.meaning import Kind, Meaning, Term
 from identities.statements.shapes import Shape, Size, extents, is_matrix, is_one, tie, words
-from identities.statements.syntax import Delta, Letter, Node, SingleEntry, Statement, Target, walk
+from identities.statements.latex import INDICES
+from identities.statements.syntax import (
+    Apply,
+    Big,
+    Delta,
+    Letter,
+    Marked,
+    Node,
+    Power,
+    SingleEntry,
+    Statement,
+    Target,
+    walk,
+)
 
 SAME = 1e-6  # differences of sixth order keep ten digits of a first derivative and eight of a second one
 DIFFERENT = 1e-3
@@ -71,7 +84,12 @@ class Decider:
         self.statement = statement
         self.meaning = meaning
         self.text = meaning.text
-        meaning.index_letters = index_letters(statement)
+        nodes = [n for side in (statement, *meaning.definitions.values(), *meaning.functions.values()) for n in walk(side)]
+        meaning.index_letters = index_letters(nodes)
+        meaning.whole = powers_of_matrices(nodes) - meaning.index_letters
+        meaning.conjugates = any(isinstance(n, (Marked, Target)) and n.mark in ("H", "*") for n in nodes) or any(
+            isinstance(n, Apply) and n.function in ("Re", "Im") for n in nodes
+        )
         self.sides = [meaning.of(side) for side in statement.sides]
         self.pairs: list[tuple[Term, Term]] = list(itertools.pairwise(self.sides))
         letters = set(meaning.kinds)
@@ -257,10 +275,22 @@ class Decider:
                     raise WrongShapes(f"the sides have the shapes {mine} and {theirs}", b.at, self.text)
 
 
-def index_letters(statement: Statement) -> frozenset[str]:
+def powers_of_matrices(nodes: Sequence[Node]) -> frozenset[str]:
+    """The letters that stand in the exponent of a capital: the k of X^k."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, Power):
+            base = node.base.base if isinstance(node.base, Marked) else node.base
+            if isinstance(base, Letter) and base.name[0].isupper():
+                bound = {i.name for n in nodes if isinstance(n, Big) for i in n.indices}
+                found |= {n.name for n in walk(node.exponent) if isinstance(n, Letter) and n.name in INDICES} - bound
+    return frozenset(found)
+
+
+def index_letters(nodes: Sequence[Node]) -> frozenset[str]:
     """The letters that can be indices only: of δ_{ij}, of J^{ij}, of ∂/∂X_{ij}, of [...]_{ij}."""
     found: set[str] = set()
-    for node in walk(statement):
+    for node in nodes:
         parts: tuple[Node, ...] = ()
         if isinstance(node, Delta):
             parts = (node.left, node.right)

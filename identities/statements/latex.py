@@ -76,6 +76,8 @@ class Vocabulary:
     indices: frozenset[str] = INDICES
     differential: bool = False  # whether a plain d before a letter or a function is the differential
     imaginary: bool = False  # whether i is the imaginary unit
+    remark: bool = False  # whether words behind the last side are a remark
+    random: bool = False  # whether some letter is random: then E[…] is an expectation
 
 
 def read(text: str, vocabulary: Vocabulary | None = None) -> Statement:
@@ -87,6 +89,14 @@ def read_side(text: str, vocabulary: Vocabulary | None = None) -> Node:
     """Read one side alone."""
     reader = _Reader(text, vocabulary or Vocabulary())
     found = reader.side()
+    reader.expect_end()
+    return found
+
+
+def read_definitions(text: str, vocabulary: Vocabulary | None = None) -> list[Definition]:
+    """Read definitions alone: Y = A + tB, f(x) = …"""
+    reader = _Reader(text, vocabulary or Vocabulary())
+    found = reader.definitions()
     reader.expect_end()
     return found
 
@@ -225,6 +235,9 @@ class _Reader:
             if self.now.kind == "text" and self.now.text.strip() in ("with", "where", "and", "with ", "where "):
                 self.take()
                 continue
+            if self.words.remark and self.now.kind == "text":
+                while self.now.kind != "end":
+                    self.take()
             if self.now.kind == "end" or self.at("}") or self.at("none"):
                 return found
             found += self.definition()
@@ -373,7 +386,8 @@ class _Reader:
                 self.count()
                 return Derivative(self.span(start), body, targets, order)
             return self.marks(found, start)
-        if token.kind == "word" or self.is_function():
+        expected = self.words.random and token.text == "E" and token.kind == "letter" and self.bracket_follows()
+        if token.kind == "word" or self.is_function() or expected:
             return self.application()
         return self.marks(self.atom(), start)
 

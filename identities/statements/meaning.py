@@ -119,8 +119,6 @@ class Kind:
     value: float | None = None
     zero_based: bool = False
     constant: bool = False
-    random: bool = False
-    values: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +160,8 @@ class Meaning:
         self.facts: list[Definition] = []  # definitions of nothing: further equations
         self.families = dict(self.reading.families)
         self.index_letters: frozenset[str] = frozenset()
+        self.whole: frozenset[str] = frozenset()  # letters that are whole numbers, as powers of matrices
+        self.conjugates = False  # whether the text conjugates: then letters are complex, where nothing is declared
         self.define(definitions)
 
     # -- definitions ----------------------------------------------------------------------------------------------
@@ -271,6 +271,11 @@ class Meaning:
 
     def default(self, name: str, at: At) -> Kind:
         core = name.split("(")[-1].rstrip(")").split("_")[0]
+        if name in self.whole:
+            return Kind(SCALAR, integer=(1, 4))
+        return dataclasses.replace(self.custom(core), complex=self.conjugates)
+
+    def custom(self, core: str) -> Kind:
         if len(core) > 1 and core[0].islower() and core.isascii() and core not in ("ell",) or core in ("t",):
             return Kind(SCALAR)
         if core[0].isupper():
