@@ -226,7 +226,7 @@ def _shape(dims: Sequence[str], found: Declarations, clause: str) -> Shape:
         elif dim.isdigit() and int(dim) > 0:
             sizes.append(Size(int(dim)))
         elif dim.isidentifier():
-            sizes.append(found.sizes.setdefault(dim, Size(name=dim)))
+            sizes.append(found.sizes.setdefault(dim, Size(name=dim, declared=True)))
         else:
             raise Unread(f"{dim!r} in {clause!r} is no dim: a letter or a whole number was expected")
     return tuple(sizes) if len(sizes) != 1 else column(sizes[0])
@@ -257,7 +257,7 @@ def of_operands(signature: Mapping[str, Any]) -> Declarations:
     found = Declarations()
     for letter, operand in signature.items():
         word, dims = operand.word, operand.dims
-        sizes = [Size(d) if isinstance(d, int) else found.sizes.setdefault(d, Size(name=d)) for d in dims]
+        sizes = [Size(d) if isinstance(d, int) else found.sizes.setdefault(d, Size(name=d, declared=True)) for d in dims]
         shape = tuple(sizes) if len(sizes) != 1 else column(sizes[0])
         if isinstance(word, operands.CountRange):
             found.kinds[letter] = Kind((), integer=(word.low, word.high))

@@ -289,6 +289,10 @@ class Meaning:
         """Whether nothing is declared or defined about a letter."""
         return not any(name in where for where in (self.kinds, self.sizes, self.definitions, self.parameters, self.families))
 
+    def stands_as_index(self, name: str) -> bool:
+        """Whether a letter is an index here."""
+        return self.is_index(name) or self.unknown(name) and (name in self.index_letters or name in INDICES)
+
     def _letter(self, node: Letter) -> Term:
         name = node.name
         if name in self.parameters:
@@ -915,9 +919,17 @@ class Meaning:
             raise self.clash(f"{name} takes {len(left.arguments)} arguments, got {len(node.arguments)}", node.at)
         if len(self.making) > 20:
             raise self.unread(f"{name} is defined by itself", node.at)
-        for one_argument in node.arguments:
-            if isinstance(one_argument, Letter) and one_argument.name in INDICES and self.unknown(one_argument.name):
-                self.index(one_argument.name)
+        renamed = {
+            letter.name: argument
+            for letter, argument in zip(left.arguments, node.arguments, strict=True)
+            if isinstance(letter, Letter) and isinstance(argument, Letter) and self.stands_as_index(argument.name)
+        }
+        if renamed and len(renamed) == len(node.arguments):  # S^{ij} with its indices renamed
+            body_node = substituted(Entry(node.at, _Opaque(node.at, one.right), entries) if entries else one.right, renamed)
+            self.making.append(f"{name}()")
+            term = self.of(body_node)
+            self.making.pop()
+            return dataclasses.replace(term, at=node.at)
         arguments = [self.of(a) for a in node.arguments]
         parameters: dict[str, Term] = {}
         local: list[tuple[str, Term]] = []
@@ -1348,6 +1360,19 @@ class _Opaque(Node):
     """Marks a body whose entries are collected, whatever letters stand in it."""
 
     body: Node
+
+
+def substituted(node: Any, by: Mapping[str, Node]) -> Any:
+    """The tree with letters replaced."""
+    if isinstance(node, tuple):
+        return tuple(substituted(one, by) for one in node)
+    if isinstance(node, Letter):
+        return by.get(node.name, node)
+    if not isinstance(node, Node):
+        return node
+    return dataclasses.replace(
+        node, **{f.name: substituted(getattr(node, f.name), by) for f in dataclasses.fields(node) if f.name != "at"}
+    )
 
 
 def _held(inner: str) -> Run:

@@ -16,9 +16,12 @@ _names = itertools.count()
 class Size:
     """An open size, a number, or a product or sum of sizes; `find` gives the one for all that are tied together."""
 
-    def __init__(self, value: int | None = None, name: str = "", product: Sizes = (), sum: Sizes = ()):
+    def __init__(
+        self, value: int | None = None, name: str = "", product: Sizes = (), sum: Sizes = (), declared: bool = False
+    ):
         self.value = value
         self.name = name
+        self.declared = declared  # two sizes that are declared under two names stay two
         self.product = product
         self.sum = sum
         self.same: Size | None = None
@@ -75,9 +78,11 @@ def tie(a: Size, b: Size) -> bool:
         if a.value is None and not _inside(a, b):
             a.same = b
         return True
+    if a.declared and b.declared:
+        return False
     if a.value is not None and b.value is not None:
         return a.value == b.value
-    if a.value is not None or a.name and not b.name:
+    if a.declared or not b.declared and (a.value is not None or a.name and not b.name):
         a, b = b, a
     a.same = b
     return True

@@ -1,0 +1,183 @@
+"""The statements of the book's own claims, run: what a page says is held against the code and against autodiff.
+
+`stated(claim)` reads the equation that the catalogue composes, with the operands of the entry's signature;
+`Stated.disagreement` evaluates its sides at a draw and holds the first against autodiff and the last against the
+closed form.  `claims.csv` declares what a text leaves open, and why a text that no machine reads is not read.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from identities.statements.deciding import SAME, Decider
+from identities.statements.declarations import Declarations, declare, of_operands
+from identities.statements.environment import Array, Env, TooLarge, lead
+from identities.statements.errors import StatementError
+from identities.statements.latex import read
+from identities.statements.meaning import Meaning, Term
+from identities.statements.numbers import Unusable
+
+if TYPE_CHECKING:
+    from identities.engine.identity import Claim
+
+TABLE = pathlib.Path(__file__).parent / "claims.csv"
+FLOOR = 1e-7  # what differences leave of a true zero
+SAME_AS_CODE = 1e-5  # a second derivative by differences keeps eight digits, of operands that are well conditioned
+
+
+@functools.cache
+def table() -> dict[str, tuple[str, str]]:
+    """Of some claims: what is declared beyond the signature, and why the statement is not read by machine."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        return {row["claim"]: (row["declarations"], row["unread"]) for row in csv.DictReader(file)}
+
+
+def declared(claim: Claim) -> Declarations:
+    """What the signature, the structure and the table declare."""
+    found = of_operands(claim.operands)
+    if claim.structure:
+        structured = claim.structure
+        found.structures[claim.wrt[0]] = structured
+    found.gradient = claim.kind == "gradient"
+    return declare(table().get(claim.name, ("", ""))[0], found)
+
+
+@functools.lru_cache(maxsize=4096)
+def stated(claim: Claim) -> Stated | str:
+    """The claim's statement, ready to be evaluated, or the reason why no machine reads it."""
+    return reading(claim, claim.statement)
+
+
+def reading(claim: Claim, text: str, changed: str = "") -> Stated | str:
+    """A text about the operands of a claim: its own statement, or what a source prints."""
+    reason = table().get(claim.name, ("", ""))[1]
+    if reason:
+        return reason
+    try:
+        found = declare(changed, declared(claim))
+        statement = read(" ".join(text.split()), found.vocabulary())
+        definitions = (*found.definitions(), *statement.definitions)
+        kinds = found.final_kinds()
+        meaning = Meaning(text, kinds, definitions, found.reading(), found.sizes)
+        decider = Decider(statement, meaning)
+        undeclared = sorted(set(meaning.kinds) - set(kinds))
+        if undeclared:
+            return f"the letters {', '.join(undeclared)} are not operands and are not defined"
+        return Stated(claim, text, decider, found)
+    except StatementError as error:
+        return str(error)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """A statement that a machine reads."""
+
+    claim: Claim
+    text: str
+    decider: Decider
+    declarations: Declarations
+
+    def sides(self, values: Mapping[str, Any]) -> list[list[Array]]:
+        """The sides of each link at drawn operands, as arrays with the axes of the closed form.
+
+        Raises Unusable, TooLarge, StatementError.
+        """
+        env = self.environment(values)
+        with np.errstate(all="ignore"):
+            return [[self.array(term, other, env) for term, other in ((a, b), (b, a))] for a, b in self.decider.pairs]
+
+    def environment(self, values: Mapping[str, Any]) -> Env:
+        meaning = self.decider.meaning
+        letters: dict[str, Array] = {}
+        tangents: dict[str, Array] = {}
+        for name, kind in meaning.kinds.items():
+            value = np.asarray(values[name], dtype=None if np.iscomplexobj(values[name]) else float)
+            for size, extent in zip((s for s in kind.shape if s.find().name != "1"), value.shape, strict=False):
+                if not size.find().made:
+                    size.find().value = extent
+            letters[name] = value[:, None] if value.ndim == 1 else value
+            along = values.get(f"d{name}")
+            if along is not None:
+                along = np.asarray(along)
+                tangents[name] = along[:, None] if along.ndim == 1 else along
+        env = Env(letters, tangents=tangents)
+        for name, bound in meaning.free.items():
+            first = 1 if bound.first is None else bound.first
+            env = env.binding(name, np.arange(first, first + int(bound.size)))
+        return env
+
+    def array(self, term: Term, other: Term, env: Env) -> Array:
+        """The value of a side: its own axes, or those of the free indices, in the order of the claim's axes."""
+        shape = other.shape if term.zero else term.shape
+        rank = len(shape)
+        value = term.run(env)
+        if term.zero:
+            value = np.zeros(tuple(int(s) for s in shape))
+        value = lead(value, rank, env.depth)
+        free = list(self.decider.meaning.free)
+        if not free:
+            kept = [int(s) for s in shape if s.find().name != "1"]
+            return value.reshape(kept)
+        full = tuple(len(env.indices[name]) for name in reversed(free))
+        value = np.broadcast_to(value, full + value.shape[env.depth :])
+        order = [c for c in (self.claim.axes or "") if c in free] or free
+        if sorted(order) != sorted(free):
+            order = free
+        moved = np.transpose(value, [free[::-1].index(c) for c in order] + list(range(len(free), value.ndim)))
+        kept = [int(s) for s in shape if s.find().name != "1"]
+        return moved.reshape([*moved.shape[: len(free)], *kept])
+
+    def disagreement(self, values: Mapping[str, Any], closed: Array, reference: Array) -> str | None:
+        """Empty where the statement says what the code says; else what differs; None where a draw tells nothing."""
+        try:
+            links = self.sides(values)
+        except (Unusable, TooLarge):  # differences do not resolve it, or the shape is too large for them
+            return None
+        except StatementError as error:
+            return f"the statement cannot be evaluated: {error}"
+        chain = links[: len(self.decider.sides) - 1]
+        first, last = chain[0][0], chain[-1][1]
+        if not all(np.isfinite(side).all() for link in links for side in link):
+            return None
+        for side, code, which in ((first, reference, "left"), (last, closed, "right")):
+            code = np.asarray(code)
+            if side.size != code.size or side.squeeze().shape != code.squeeze().shape:
+                return f"the {which} side has the shape {list(side.shape)}, the code {list(code.shape)}"
+        size = max(float(np.max(np.abs(x), initial=0.0)) for x in (first, last, closed, reference))
+        for side, code, which in ((first, reference, "left"), (last, closed, "right")):
+            if _gap(side, np.asarray(code)) > SAME_AS_CODE * size + FLOOR:
+                what = "autodiff" if which == "left" else "the closed form"
+                return f"the {which} side of the statement is not what {what} gives: {_worst(side, np.asarray(code))}"
+        if self.claim.status == "holds":
+            for a, b in links:
+                if _gap(a, b) > SAME_AS_CODE * max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0)) + FLOOR:
+                    return f"the sides of the statement differ: {_worst(a, b)}"
+        return ""
+
+    def refuted(self, values: Mapping[str, Any]) -> bool:
+        """Whether some link is false at these operands."""
+        return any(
+            _gap(a, b) > 1e-3 * max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0))
+            for a, b in self.sides(values)
+        )
+
+
+def _gap(a: Array, b: Array) -> float:
+    return float(np.max(np.abs(a.squeeze() - b.squeeze()), initial=0.0))
+
+
+def _worst(a: Array, b: Array) -> str:
+    a, b = a.squeeze(), b.squeeze()
+    at = np.unravel_index(int(np.argmax(np.abs(a - b))), a.shape) if a.ndim else ()
+    where = f"entry {[int(k) for k in at]}: " if at else ""
+    return f"{where}{a[at]:.10g}, {b[at]:.10g}"
+
+
+__all__ = ["SAME", "Stated", "declared", "reading", "stated", "table"]
