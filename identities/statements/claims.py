@@ -130,9 +130,11 @@ class Stated:
         order = [c for c in (self.claim.axes or "") if c in free] or free
         if sorted(order) != sorted(free):
             order = free
-        moved = np.transpose(value, [free[::-1].index(c) for c in order] + list(range(len(free), value.ndim)))
         kept = [int(s) for s in shape if s.find().name != "1"]
-        return moved.reshape([*moved.shape[: len(free)], *kept])
+        value = value.reshape([*value.shape[: len(free)], *kept])
+        # the axes of the output come before those of the operand, which the indices of ∂X_{ij} name
+        own = list(range(len(free), value.ndim))
+        return np.transpose(value, own + [free[::-1].index(c) for c in order])
 
     def disagreement(self, values: Mapping[str, Any], closed: Array, reference: Array) -> str | None:
         """Empty where the statement says what the code says; else what differs; None where a draw tells nothing."""

@@ -136,6 +136,7 @@ class _Reader:
     def defined_names(self) -> frozenset[str]:
         """The letters that the text itself defines, z = … or z_3 = …, behind the statement."""
         found = set()
+        recursive = set()  # f_0 of f_i = … f_{i-1} … is no letter of its own
         for place in range(1, len(self.tokens) - 3):
             before, letter, after = self.tokens[place - 1 : place + 2]
             if before.text not in (",", ";", "with") or letter.kind != "letter":
@@ -146,7 +147,9 @@ class _Reader:
                 rest = [t for t in self.tokens[place + 2 : place + 5] if t.text not in ("{", "}")]
                 if rest[0].kind == "number" and rest[1].text == "=":
                     found.add(f"{letter.text}_{rest[0].text}")
-        return frozenset(found)
+                elif rest[0].kind == "letter":
+                    recursive.add(letter.text)
+        return frozenset(name for name in found if name.split("_")[0] not in recursive)
 
     # -- tokens ---------------------------------------------------------------------------------------------------
 
@@ -925,7 +928,8 @@ class _Reader:
         if not self.words.differential or token.kind != "letter" or token.text != "d":
             return False
         following = self.ahead()
-        return following.at[0] == token.at[1] or following.kind in ("word", "command")
+        opens = following.kind in ("letter", "word", "command") or following.text in ("(", "[", "||", "|")
+        return opens and (following.at[0] == token.at[1] or following.kind in ("word", "command"))
 
     def differential(self) -> Node:
         start = self.place

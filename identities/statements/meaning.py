@@ -155,10 +155,14 @@ class Meaning:
         self.varied: set[str] = set()
         self.definitions: dict[str, Definition] = {}
         self.functions: dict[str, Definition] = {}
+        self.recursions: dict[str, Recursion] = {}
         self.made: dict[str, Term] = {}
         self.making: list[str] = []
         self.facts: list[Definition] = []  # definitions of nothing: further equations
         self.families = dict(self.reading.families)
+        self.first: dict[str, Term] = {}  # of each recursion: its first member, where it begins, and the step
+        self.begin: dict[str, Term] = {}
+        self.next: dict[str, Term] = {}
         self.index_letters: frozenset[str] = frozenset()
         self.whole: frozenset[str] = frozenset()  # letters that are whole numbers, as powers of matrices
         self.conjugates = False  # whether the text conjugates: then letters are complex, where nothing is declared
@@ -187,7 +191,15 @@ class Meaning:
             else:
                 self.facts.append(one)
         for name, found in entries.items():
-            self.definitions[name] = _by_entries(found)
+            indices = [d.left.indices for d in found]  # type: ignore[attr-defined]
+            if all(len(one) == 1 for one in indices) and len(found) == 2 and not all(_is_number(one[0]) for one in indices):
+                self.recursions[name] = Recursion.of(name, found)
+            elif all(len(one) == 1 and _is_number(one[0]) for one in indices):
+                ordered = sorted(found, key=lambda d: d.left.indices[0].value)  # type: ignore[attr-defined]
+                cells = tuple((d.right,) for d in ordered)
+                self.definitions[name] = Definition(found[0].at, Letter(found[0].at, name), Blocks(found[0].at, cells))
+            else:
+                self.definitions[name] = _by_entries(found)
 
     def _factorisation(self, one: Definition) -> bool:
         """X = QR, PX = LU, X = LL^T, (V, λ) of AV = VD: the letters on the right are made from the left."""
@@ -559,7 +571,9 @@ class Meaning:
 
     def _entry(self, node: Entry) -> Term:
         base = node.base
-        if isinstance(base, Letter) and base.name in self.families and base.name not in self.kinds:
+        if isinstance(base, Letter) and base.name in self.recursions:
+            return self.step(base.name, node)
+        if isinstance(base, Letter) and base.name in self.families and len(node.indices) == 1:
             return self.member(base.name, node)
         names = [n.name for n in node.indices if isinstance(n, Letter)]
         if isinstance(base, _Opaque):
@@ -611,6 +625,52 @@ class Meaning:
             return found[..., None] if rank == 2 else found
 
         return Term(of_axes(others), run, node.at)
+
+    def step(self, name: str, node: Entry) -> Term:
+        """f_i of a recursion f_i = … f_{i-1} …, f_0 = …."""
+        one = self.recursions[name]
+        if len(node.indices) != 1:
+            raise self.clash(f"one subscript of {name} was expected", node.at)
+        index = node.indices[0]
+        if isinstance(index, Letter) and self.stands_as_index(index.name):
+            bound = self.index(index.name)
+            if bound.first is None:  # its range comes from the operand that it also counts
+                bound.first = 0
+        place = self.number(index, "a subscript")
+        if name not in self.first:
+            self.first[name] = self.of(one.first)
+            saved, self.parameters = self.parameters, dict(self.parameters)
+            inner = f"at.{name}"
+            self.parameters[one.index] = Term(SCALAR, _held(inner), node.at)
+            self.next[name] = self.of(one.step)
+            self.parameters = saved
+            self.begin[name] = self.number(one.at_first, "a subscript")
+            self.same_shape(self.first[name], self.next[name], "the terms of a recursion have one shape")
+        first = self.first[name]
+        rank = len(first.shape)
+
+        def at(env: Env, k: int, deep: int = 0) -> Array:
+            if k == _whole(self.begin[name].run(env)):
+                return first.run(env)
+            if not 0 <= k <= 64 or deep > 64:
+                raise numbers.Unusable("a recursion does not end")
+            if (name, k) not in env.cache:
+                env.cache[name, k] = self.next[name].run(env.replacing({f"at.{name}": np.asarray(float(k - one.shift))}))
+            return env.cache[name, k]
+
+        def run(env: Env) -> Array:
+            where = np.rint(place.run(env)).astype(int)
+            each = {k: at(env, k) for k in sorted(set(where.ravel().tolist()))}
+            if len(each) == 1:
+                return next(iter(each.values()))
+            batch = np.broadcast_shapes(where.shape, *(v.shape[: v.ndim - rank] for v in each.values()))
+            some = next(iter(each.values()))
+            result = np.zeros(batch + some.shape[some.ndim - rank :])
+            for k, value in each.items():
+                result = np.where((where == k).reshape(where.shape + (1,) * rank), value, result)
+            return result
+
+        return Term(first.shape, run, node.at)
 
     def open_indices(self, node: Node, names: frozenset[str] = frozenset()) -> set[str]:
         """Letters that stand as indices in the node and are not bound inside; `names` are indices in any case."""
@@ -1321,6 +1381,38 @@ class Meaning:
 
     def _average(self, node: Average) -> Term:
         raise self.unread("an expectation needs a declared random letter", node.at)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recursion:
+    """f_i = step, with i + shift on the left; `first` stands at the subscript `at_first`."""
+
+    index: str
+    shift: int
+    step: Node
+    first: Node
+    at_first: Node
+
+    @staticmethod
+    def of(name: str, found: Sequence[Definition]) -> Recursion:
+        general = max(found, key=lambda d: len(_inner_letters(d.right, name)))
+        (start,) = (d for d in found if d is not general)
+        left = general.left.indices[0]  # type: ignore[attr-defined]
+        shift = 0
+        if isinstance(left, Add) and isinstance(left.terms[-1][1], Number):
+            shift = int(left.terms[-1][0] * left.terms[-1][1].value)
+            left = left.terms[0][1]
+        if not isinstance(left, Letter):
+            raise Unread("the subscript of a recursion is a letter, or one with a number added", general.at)
+        return Recursion(left.name, shift, general.right, start.right, start.left.indices[0])  # type: ignore[attr-defined]
+
+
+def _inner_letters(node: Node, name: str) -> list[Node]:
+    return [n for n in walk(node) if isinstance(n, Letter) and n.name == name]
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node, Number)
 
 
 @dataclasses.dataclass(frozen=True)
