@@ -129,12 +129,13 @@ def left_side(claim: Claim) -> str:
             return rf"\frac{{\partial^2}}{{\partial {u}^2}}\,{f}"
         transposed = r"^\top" if ranks == [1] or ranks == [1, 1] else ""
         return rf"\frac{{\partial^2}}{{\partial {u}\,\partial {v}{transposed}}}\,{f}"
-    if claim.wirtinger == "z*":
-        return rf"\frac{{\partial}}{{\partial {wrt[0]}^*}}\,{f}"
+    conjugate = "^*" if claim.wirtinger == "z*" else ""
     if axes:
         of, by = axes if len(axes) == 2 else ("", axes[0])
         inner = rf"\left({f}\right)_{{{of}}}" if of else f
-        return rf"\frac{{\partial}}{{\partial {wrt[0]}_{{{by}}}}}\,{inner}"
+        return rf"\frac{{\partial}}{{\partial {wrt[0]}{conjugate}_{{{by}}}}}\,{inner}"
+    if conjugate:
+        return rf"\frac{{\partial}}{{\partial {wrt[0]}^*}}\,{f}"
     return rf"\frac{{\partial}}{{\partial {wrt[0]}}}\,{f}"
 
 

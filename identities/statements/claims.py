@@ -16,18 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from identities.engine.pages import split
 from identities.statements.deciding import SAME, Decider
 from identities.statements.declarations import Declarations, declare, of_operands
 from identities.statements.environment import Array, Env, TooLarge, lead
 from identities.statements.errors import StatementError
-from identities.statements.latex import read
+from identities.statements.latex import read, read_definitions, read_print
 from identities.statements.meaning import Meaning, Term
 from identities.statements.numbers import Unusable
+from identities.statements.shapes import extents, tie
+from identities.statements.syntax import Apply
 
 if TYPE_CHECKING:
     from identities.engine.identity import Claim
+    from identities.engine.sources import Source
 
 TABLE = pathlib.Path(__file__).parent / "claims.csv"
+PRINTS = pathlib.Path(__file__).parent / "prints.csv"
 FLOOR = 1e-7  # what differences leave of a true zero
 SAME_AS_CODE = 1e-5  # a second derivative by differences keeps eight digits, of operands that are well conditioned
 
@@ -67,6 +72,46 @@ def reading(claim: Claim, text: str, changed: str = "") -> Stated | str:
         kinds = found.final_kinds()
         meaning = Meaning(text, kinds, definitions, found.reading(), found.sizes)
         decider = Decider(statement, meaning)
+        undeclared = sorted(set(meaning.kinds) - set(kinds))
+        if undeclared:
+            return f"the letters {', '.join(undeclared)} are not operands and are not defined"
+        return Stated(claim, text, decider, found)
+    except StatementError as error:
+        return str(error)
+
+
+@functools.cache
+def table_of_prints() -> dict[tuple[str, str], tuple[str, str]]:
+    """Of some prints: what their letters stand for, and why a print is not read by machine."""
+    with PRINTS.open(newline="", encoding="utf-8") as file:
+        return {(r["claim"], r["source"]): (r["declarations"], r["unread"]) for r in csv.DictReader(file)}
+
+
+def printed(claim: Claim, source: Source) -> Stated | str:
+    """What a source prints itself for the right-hand side of a claim, read; or why no machine reads it.
+
+    The left-hand side is ours, so only the print is read; `prints.csv` says what letters of its own stand for.
+    """
+    clauses, reason = table_of_prints().get((claim.name, str(source)), ("", ""))
+    if reason:
+        return reason
+    text = str(source.latex)
+    try:
+        found = declare(clauses, declared(claim))
+        found.structures.clear()  # on the right, a derivative is that of a general matrix
+        if source.layout:
+            found.layout = source.layout
+        _, meaning_of_f, _ = split(claim.identity.latex)
+        where = read_definitions(meaning_of_f, declared(claim).vocabulary()) if meaning_of_f else []
+        found.functions.update(d.left.function for d in where if isinstance(d.left, Apply))
+        statement = read_print(text, found.vocabulary())
+        kinds = found.final_kinds()
+        meaning = Meaning(text, kinds, (*found.definitions(), *where, *statement.definitions), found.reading(), found.sizes)
+        decider = Decider(statement, meaning)
+        if claim.axes and claim.kind != "hessian":  # the indices of ∂X_{ij} stand on the left, which is not read
+            for letter, size in zip(claim.axes.split()[-1], extents(kinds[claim.wrt[0]].shape), strict=True):
+                if letter in meaning.free:
+                    tie(meaning.free[letter].size, size)
         undeclared = sorted(set(meaning.kinds) - set(kinds))
         if undeclared:
             return f"the letters {', '.join(undeclared)} are not operands and are not defined"
@@ -161,6 +206,31 @@ class Stated:
             for a, b in links:
                 if _gap(a, b) > SAME_AS_CODE * max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0)) + FLOOR:
                     return f"the sides of the statement differ: {_worst(a, b)}"
+        return ""
+
+    def differs_from(self, values: Mapping[str, Any], closed: Array) -> str | None:
+        """The same for a print, which is a right-hand side alone: empty where it is the closed form."""
+        try:
+            env = self.environment(values)
+            own = {id(s.find()) for kind in self.decider.meaning.kinds.values() for s in kind.shape}
+            for side in self.decider.sides:  # what nothing on the right ties, the left would
+                for size, extent in zip(extents(side.shape), np.shape(closed), strict=False):
+                    if not size.find().made and id(size.find()) not in own:
+                        size.find().value = extent
+            with np.errstate(all="ignore"):
+                sides = [self.array(side, side, env) for side in self.decider.sides]
+        except (Unusable, TooLarge):
+            return None
+        closed = np.asarray(closed)
+        if self.declarations.layout == "numerator" and closed.ndim == 2 and self.claim.kind == "gradient":
+            closed = closed.T
+        for side in sides:
+            if not np.isfinite(side).all():
+                return None
+            if side.size != closed.size:
+                return f"the print has the shape {list(side.shape)}, the code {list(closed.shape)}"
+            if _gap(side, closed) > SAME_AS_CODE * float(np.max(np.abs(closed), initial=0.0)) + FLOOR:
+                return f"the print is not the closed form: {_worst(side, closed)}"
         return ""
 
     def refuted(self, values: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ A declaration may say what a letter is; it never changes what the text says.  On
     imaginary i               i is the imaginary unit
     differential d            a plain d before a letter or a function is the differential
     remark                    words behind the last side are a remark
+    C is G                    a letter of the text that stands for another
     random x                  x is drawn from a discrete law; `random x independent`, `random x gaussian m S`
 """
 
@@ -65,6 +66,7 @@ class Declarations:
     remark: bool = False
     zero_based: set[str] = dataclasses.field(default_factory=set)
     constants: set[str] = dataclasses.field(default_factory=set)
+    aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(
@@ -75,6 +77,7 @@ class Declarations:
             self.differential,
             self.imaginary,
             self.remark,
+            tuple(self.aliases.items()),
             bool(self.random),
         )
 
@@ -140,6 +143,9 @@ def _clause(clause: str, found: Declarations) -> None:
         found.layout = rest
     elif clause in ("gradient", "imaginary i", "remark", "differential d"):
         setattr(found, first, True)
+    elif (renamed := re.fullmatch(rf"((?:\\(?:bar|dot|hat|tilde)\s*)?{NAME})\s+is\s+({NAME})", clause)) is not None:
+        accented = re.fullmatch(r"\\(bar|dot|hat|tilde)\s*\{?(\w+)\}?", renamed[1])
+        found.aliases[f"{accented[1]}({accented[2]})" if accented else name(renamed[1])] = name(renamed[2])
     elif first == "random" and letters:
         found.random[letters[0]] = tuple(letters[1:])
         found.kinds.setdefault(letters[0], _usual(letters[0]))

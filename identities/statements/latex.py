@@ -77,6 +77,7 @@ class Vocabulary:
     differential: bool = False  # whether a plain d before a letter or a function is the differential
     imaginary: bool = False  # whether i is the imaginary unit
     remark: bool = False  # whether words behind the last side are a remark
+    aliases: tuple[tuple[str, str], ...] = ()  # letters of the text that stand for others
     random: bool = False  # whether some letter is random: then E[…] is an expectation
 
 
@@ -93,23 +94,31 @@ def read_side(text: str, vocabulary: Vocabulary | None = None) -> Node:
     return found
 
 
+def read_print(text: str, vocabulary: Vocabulary | None = None) -> Statement:
+    """Read a right-hand side alone, or a chain of them, with the definitions behind."""
+    return _Reader(text, vocabulary or Vocabulary()).statement(least=1)
+
+
 def read_definitions(text: str, vocabulary: Vocabulary | None = None) -> list[Definition]:
     """Read definitions alone: Y = A + tB, f(x) = …"""
-    reader = _Reader(text, vocabulary or Vocabulary())
+    reader = _Reader(text, vocabulary or Vocabulary(), behind=True)
     found = reader.definitions()
     reader.expect_end()
     return found
 
 
 class _Reader:
-    def __init__(self, text: str, vocabulary: Vocabulary):
+    def __init__(self, text: str, vocabulary: Vocabulary, behind: bool = False):
+        """`behind`: the text holds definitions alone, as they stand behind a statement."""
         self.text = text
         self.words = vocabulary
         self.tokens = tokens(text)
+        self.behind = behind
         self.place = 0
         self.depth = 0
         self.nodes = 0
         self.bars: list[str] = []  # the bars that are open, innermost last
+        self.aliases = dict(vocabulary.aliases)
         self.functions = vocabulary.functions | self.defined_functions()
         self.named = self.defined_names()
         self.known = vocabulary.names | self.functions | vocabulary.families | self.named
@@ -117,8 +126,9 @@ class _Reader:
     def defined_functions(self) -> frozenset[str]:
         """The letters that the text itself defines as functions: f(x) = …, behind the statement."""
         found = set()
-        for place in range(1, len(self.tokens) - 4):
-            before, name, opening, inside, closing = self.tokens[place - 1 : place + 4]
+        for place in range(0 if self.behind else 1, len(self.tokens) - 4):
+            name, opening, inside, closing = self.tokens[place : place + 4]
+            before = self.tokens[place - 1] if place else _COMMA
             shaped = (opening.text, closing.text) == ("(", ")") and name.kind == inside.kind == "letter"
             if not shaped or before.text not in (",", ";", "{", "=", "with") or name.text in self.words.names:
                 continue
@@ -137,8 +147,9 @@ class _Reader:
         """The letters that the text itself defines, z = … or z_3 = …, behind the statement."""
         found = set()
         recursive = set()  # f_0 of f_i = … f_{i-1} … is no letter of its own
-        for place in range(1, len(self.tokens) - 3):
-            before, letter, after = self.tokens[place - 1 : place + 2]
+        for place in range(0 if self.behind else 1, len(self.tokens) - 3):
+            letter, after = self.tokens[place : place + 2]
+            before = self.tokens[place - 1] if place else _COMMA
             if before.text not in (",", ";", "with") or letter.kind != "letter":
                 continue
             if after.text == "=":
@@ -209,7 +220,7 @@ class _Reader:
 
     # -- statements -----------------------------------------------------------------------------------------------
 
-    def statement(self) -> Statement:
+    def statement(self, least: int = 2) -> Statement:
         sides = [self.side()]
         relation = ""
         self.accept("&")
@@ -222,9 +233,9 @@ class _Reader:
             self.accept("&")
             sides.append(self.only_where(self.side()))
             self.accept("&")
-        if len(sides) < 2:
+        if len(sides) < least:
             raise self.error("'=' was expected: a statement has two sides")
-        if relation not in ("=",):
+        if relation not in ("=", ""):
             raise self.error(f"only equations are decided, this is a statement with {relation}")
         definitions = self.definitions()
         self.expect_end()
@@ -557,7 +568,7 @@ class _Reader:
         raise self.error(f"an operand was expected, not {shown!r}", token.at)
 
     def letter(self, token: Token, start: int) -> Node:
-        name = token.text
+        name = self.aliases.get(token.text, token.text)
         if self.at("_"):
             fixed = self.fixed_subscript(name)
             if fixed:
@@ -1091,6 +1102,9 @@ class _Reader:
         if not isinstance(base, Letter):
             raise self.error("a letter was expected behind ∂", base.at)
         indices: tuple[Node, ...] = ()
+        if self.at("^") and self.mark(self.ahead(), alone=True) in ("*", "+") and self.ahead(2).text == "_":
+            self.take()
+            mark = self.mark(self.take(), alone=True)
         if self.accept("_"):
             indices = self.subscript()
         repeated: Node | None = None
@@ -1107,6 +1121,7 @@ class _Reader:
         return Target(self.span(start), base.name, indices, mark), repeated
 
 
+_COMMA = Token("symbol", ",", (0, 0))
 _STARTERS = frozenset("frac partial d sum prod nabla sqrt begin ones infty lfloor lceil langle".split()) | ACCENTS
 
 

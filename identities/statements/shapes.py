@@ -10,6 +10,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from identities.statements.errors import WrongShapes
+
 _names = itertools.count()
 
 
@@ -53,7 +55,7 @@ class Size:
         if one.sum:
             return sum(map(int, one.sum))
         if one.value is None:
-            raise KeyError("a size is not known yet")
+            raise WrongShapes("the size of a part, of I or of a vector of ones, follows from nothing: write it out")
         return one.value
 
 
