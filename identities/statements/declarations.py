@@ -45,6 +45,10 @@ WORDS = {name: getattr(operands, name) for name in operands.__all__ if operands.
 NAME = r"\\?[A-Za-z]+(?:_?\{?\w+\}?)?'?"
 
 
+ONE_LETTER = r"(?:[A-Za-z]|\\[A-Za-z]+)(?:_\w+)?"
+RENAMED = re.compile(rf"((?:\\(?:bar|dot|hat|tilde)\s*\{{?)?{ONE_LETTER}\}}?)\s+is\s+([A-Za-z]\w*|\\[A-Za-z]+)")
+
+
 @dataclasses.dataclass
 class Declarations:
     """Everything that is declared, read."""
@@ -114,7 +118,7 @@ def _clause(clause: str, found: Declarations) -> None:
     first, _, rest = clause.partition(" ")
     rest = rest.strip()
     letters = [name(word) for word in rest.replace(",", " ").split()]
-    if first == "let":
+    if first == "let" and rest:
         found.lets.append(rest)
         function = re.match(rf"\s*({NAME})\s*\(", rest)
         if function:
@@ -143,7 +147,7 @@ def _clause(clause: str, found: Declarations) -> None:
         found.layout = rest
     elif clause in ("gradient", "imaginary i", "remark", "differential d"):
         setattr(found, first, True)
-    elif (renamed := re.fullmatch(rf"((?:\\(?:bar|dot|hat|tilde)\s*)?{NAME})\s+is\s+({NAME})", clause)) is not None:
+    elif (renamed := RENAMED.fullmatch(clause)) is not None:
         accented = re.fullmatch(r"\\(bar|dot|hat|tilde)\s*\{?(\w+)\}?", renamed[1])
         found.aliases[f"{accented[1]}({accented[2]})" if accented else name(renamed[1])] = name(renamed[2])
     elif first == "random" and letters:
@@ -175,8 +179,8 @@ def _usual(one: str) -> Kind:
 def _operand(clause: str, found: Declarations) -> None:
     left, _, right = clause.partition(":")
     words = right.split()
-    if not words:
-        raise Unread(f"nothing stands behind the colon of {clause!r}")
+    if not words or not left.strip():
+        raise Unread(f"the declaration {clause!r} has a letter before its colon and its kind behind")
     for letter in left.replace(",", " ").split():
         if not re.fullmatch(NAME, letter):
             raise Unread(f"{letter!r} in {clause!r} is no letter")
@@ -204,6 +208,8 @@ def _kind(letter: str, words: Sequence[str], found: Declarations, clause: str) -
             if rest and re.fullmatch(r"\d+(\.\.\d+)?", rest[0]):
                 ends = rest.pop(0).split("..")
                 low, high = int(ends[0]), int(ends[-1])
+            if rest:
+                raise Unread(f"{rest[0]!r} in {clause!r} is no range: a whole number or 1..4 was expected")
             kind["integer"] = (low, high)
             dims = []
         elif word in WORDS:

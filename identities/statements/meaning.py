@@ -1551,10 +1551,9 @@ def _upper(a: Array) -> Array:
 
 
 def _signed_vectors(a: Array) -> Array:
-    """Orthonormal eigenvectors; the largest entry of each is positive, so that a small change of `a` changes them little."""
+    """Orthonormal eigenvectors; the first entry of each is positive, as in the book, so that they change smoothly."""
     vectors = np.linalg.eigh((a + numbers.T(a)) / 2).eigenvectors
-    reference = np.take_along_axis(vectors, np.argmax(np.abs(vectors), -2, keepdims=True), -2)
-    return vectors * np.sign(reference)
+    return vectors * np.where(vectors[..., :1, :] < 0, -1.0, 1.0)
 
 
 def _directions(sizes: tuple[int, ...], structure: str, column_major: bool) -> Array:
