@@ -27,7 +27,9 @@ def test_a_statement_is_a_tree_with_places():
     tree = read(r"\frac{\partial}{\partial X} \operatorname{tr}(AXB) = A^\top B^\top")
     left, right = tree.sides
     assert isinstance(left, Derivative) and isinstance(left.body, Apply) and left.body.function == "tr"
-    assert right == Product((0, 0), (Marked((0, 0), Letter((0, 0), "A"), "T"), Marked((0, 0), Letter((0, 0), "B"), "T")))
+    assert right == Product(
+        (0, 0), (Marked((0, 0), Letter((0, 0), "A"), "T"), Marked((0, 0), Letter((0, 0), "B"), "T"))
+    )
     text = r"\frac{\partial}{\partial X} \operatorname{tr}(AXB) = A^\top B^\top"
     assert text[slice(*right.at)].strip() == r"A^\top B^\top"
 

@@ -37,7 +37,7 @@ from identities.statements.errors import Unread
 from identities.statements.latex import INDICES, Vocabulary, read_definitions
 from identities.statements.meaning import Kind, Reading
 from identities.statements.shapes import Shape, Size, column
-from identities.statements.syntax import Apply, Definition, Letter
+from identities.statements.syntax import Definition
 from identities.statements.tokens import GREEK
 
 STRUCTURES = ("symmetric", "diagonal", "toeplitz", "symmetric toeplitz")
@@ -87,7 +87,12 @@ class Declarations:
 
     def reading(self) -> Reading:
         return Reading(
-            self.layout, self.gradient, frozenset(self.entrywise), dict(self.structures), self.diagonal, dict(self.families)
+            self.layout,
+            self.gradient,
+            frozenset(self.entrywise),
+            dict(self.structures),
+            self.diagonal,
+            dict(self.families),
         )
 
     def definitions(self) -> list[Definition]:
@@ -98,7 +103,9 @@ class Declarations:
     def final_kinds(self) -> dict[str, Kind]:
         return {
             name: dataclasses.replace(
-                kind, zero_based=kind.zero_based or name in self.zero_based, constant=kind.constant or name in self.constants
+                kind,
+                zero_based=kind.zero_based or name in self.zero_based,
+                constant=kind.constant or name in self.constants,
             )
             for name, kind in self.kinds.items()
         }
@@ -215,7 +222,9 @@ def _kind(letter: str, words: Sequence[str], found: Declarations, clause: str) -
         elif word in WORDS:
             kind["word"] = WORDS[word]
         elif word[0].isupper() and len(word) > 1:
-            raise Unread(f"{word!r} in {clause!r} is no structure word; there are {', '.join(WORDS)}{nearest(word, WORDS)}")
+            raise Unread(
+                f"{word!r} in {clause!r} is no structure word; there are {', '.join(WORDS)}{nearest(word, WORDS)}"
+            )
         else:
             dims = [word, *rest]
             rest = []
@@ -269,7 +278,9 @@ def of_operands(signature: Mapping[str, Any]) -> Declarations:
     found = Declarations()
     for letter, operand in signature.items():
         word, dims = operand.word, operand.dims
-        sizes = [Size(d) if isinstance(d, int) else found.sizes.setdefault(d, Size(name=d, declared=True)) for d in dims]
+        sizes = [
+            Size(d) if isinstance(d, int) else found.sizes.setdefault(d, Size(name=d, declared=True)) for d in dims
+        ]
         shape = tuple(sizes) if len(sizes) != 1 else column(sizes[0])
         if isinstance(word, operands.CountRange):
             found.kinds[letter] = Kind((), integer=(word.low, word.high))
