@@ -558,7 +558,7 @@ class Meaning:
         first = base
         if isinstance(node, Letter):
             name = node.name
-            last = name in self.sizes and self.sizes[name].find() is size.find() and name not in self.index_letters
+            last = name in self.sizes and name not in self.index_letters and self.may_be(self.sizes[name], size)
             if (
                 name not in self.parameters
                 and name not in self.definitions
@@ -583,6 +583,15 @@ class Meaning:
             return value
 
         return run
+
+    @staticmethod
+    def may_be(named: Size, size: Size) -> bool:
+        """Whether n stands for the last entry: of an axis of size n, or of one that nothing else determines (e_n)."""
+        one = size.find()
+        if one is named.find():
+            return True
+        open_size = not (one.made or one.declared or one.value is not None or one is ONE)
+        return open_size and tie(one, named)
 
     def index(self, name: str) -> Bound:
         if name in self.bound:
@@ -657,9 +666,7 @@ class Meaning:
             raise self.clash(f"one subscript of {name} was expected", node.at)
         index = node.indices[0]
         if isinstance(index, Letter) and self.stands_as_index(index.name):
-            bound = self.index(index.name)
-            if bound.first is None:  # its range comes from the operand that it also counts
-                bound.first = 0
+            self.index(index.name)  # its range comes from the operand that it also counts
         place = self.number(index, "a subscript")
         if name not in self.first:
             self.first[name] = self.of(one.first)
@@ -1160,7 +1167,7 @@ class Meaning:
 
     def _of_eigh_values(self, x: Term, node: Apply) -> Term:
         size = self.must_be_square(x, "eigenvalues")
-        return Term(column(size), lambda env: np.linalg.eigvalsh(x.run(env))[..., None], node.at)
+        return Term(column(size), lambda env: np.linalg.eigvalsh(_symmetrised(x.run(env)))[..., None], node.at)
 
     def _of_eigh_vectors(self, x: Term, node: Apply) -> Term:
         self.must_be_square(x, "eigenvectors")
@@ -1596,9 +1603,14 @@ def _upper(a: Array) -> Array:
     return flat.reshape(a.shape)
 
 
+def _symmetrised(a: Array) -> Array:
+    """LAPACK reads one triangle; a derivative must move both."""
+    return (a + numbers.T(a)) / 2
+
+
 def _signed_vectors(a: Array) -> Array:
     """Orthonormal eigenvectors; the first entry of each is positive, as in the book, so that they change smoothly."""
-    vectors = np.linalg.eigh((a + numbers.T(a)) / 2).eigenvectors
+    vectors = np.linalg.eigh(_symmetrised(a)).eigenvectors
     return vectors * np.where(vectors[..., :1, :] < 0, -1.0, 1.0)
 
 
