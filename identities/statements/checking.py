@@ -9,7 +9,7 @@ from identities.statements import plain
 from identities.statements.deciding import Decider, Decision
 from identities.statements.declarations import Declarations, declare
 from identities.statements.errors import NoEvidence, StatementError
-from identities.statements.latex import read
+from identities.statements.latex import read, read_definitions
 from identities.statements.meaning import Meaning
 from identities.statements.syntax import Statement
 
@@ -23,7 +23,9 @@ class Prepared:
     declared: Declarations
 
     def decider(self) -> Decider:
-        definitions = (*self.declared.definitions(), *self.statement.definitions)
+        read_lets = plain.read_definitions if plain.is_plain(self.text) else read_definitions
+        lets = [one for text in self.declared.lets for one in read_lets(text, self.declared.vocabulary())]
+        definitions = (*lets, *self.statement.definitions)
         meaning = Meaning(
             self.text, self.declared.final_kinds(), definitions, self.declared.reading(), self.declared.sizes
         )
@@ -33,8 +35,10 @@ class Prepared:
 def prepare(text: str, declarations: str | Sequence[str] | Declarations = ()) -> Prepared:
     """Read a statement in any of the three notations.  Raises Unread."""
     declared = declarations if isinstance(declarations, Declarations) else declare(declarations)
-    reader = plain.read if plain.is_plain(text) else read
-    return Prepared(text, reader(text, declared.vocabulary()), declared)
+    if not plain.is_plain(text):
+        return Prepared(text, read(text, declared.vocabulary()), declared)
+    statement = plain.read(text, declared.vocabulary())
+    return Prepared(text, statement, plain.customs(statement, declared))
 
 
 def decide(text: str, declarations: str | Sequence[str] = (), *, seed: int = 0, draws: int = 4) -> Decision:
