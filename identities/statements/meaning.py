@@ -465,6 +465,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             x, y = a.run(env), b.run(env)
+            must_fit((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), *x.shape[-2:], *y.shape[-2:]))
             found = x[..., :, None, :, None] * y[..., None, :, None, :]
             rows, columns = x.shape[-2] * y.shape[-2], x.shape[-1] * y.shape[-1]
             return found.reshape(found.shape[:-4] + (rows, columns))

@@ -50,9 +50,13 @@ from identities.statements.syntax import (
 from identities.statements.tokens import GREEK, LONGEST, tokens
 
 # Names in plain text, and what the tree calls them.
-FUNCTIONS = {name: name for name in "tr det logdet exp sin cos tan sinh cosh tanh sqrt sign relu erf abs".split()}
-FUNCTIONS |= {name: name for name in "adj cof rank vec diag eig sym softmax max min solve sigmoid".split()}
-FUNCTIONS |= {"trace": "tr", "log": "ln", "ln": "ln", "arctan": "arctan", "atan": "arctan", "real": "Re", "imag": "Im"}
+FUNCTIONS = {
+    "tr": "tr", "trace": "tr", "det": "det", "logdet": "logdet", "adj": "adj", "cof": "cof", "rank": "rank",
+    "eig": "eig", "vec": "vec", "diag": "diag", "sym": "sym", "solve": "solve", "softmax": "softmax", "max": "max",
+    "min": "min", "exp": "exp", "log": "ln", "ln": "ln", "sqrt": "sqrt", "abs": "abs", "sign": "sign", "relu": "relu",
+    "erf": "erf", "sigmoid": "sigmoid", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
+    "tanh": "tanh", "arctan": "arctan", "atan": "arctan", "real": "Re", "imag": "Im",
+}  # fmt: skip
 NORMS = {"norm": "", "norm1": "1", "norm2": "2", "normF": "F", "normInf": "inf"}
 OTHERS = ("inv", "pinv", "transpose", "conj", "kron", "sum", "vector", "matrix", "eye")
 TOKEN = re.compile(
@@ -72,7 +76,7 @@ RAISED_STAR = re.compile(r"\^\s*\{?\s*\*")  # a conjugate of the Unicode notatio
 
 def is_plain(text: str) -> bool:
     """Whether a text is plain: no command, no sign of the Unicode notation, and something that only plain text has."""
-    if "\\" in text or any(not (c.isascii() or c.isalpha() and _greek(c)) for c in text):
+    if "\\" in text or any(not (c.isascii() or (c.isalpha() and _greek(c))) for c in text):
         return False
     text = RAISED_STAR.sub("^", text)
     return any(sign.search(text) for sign in EVIDENCE)
@@ -300,8 +304,7 @@ class _Reader:
     def begins_derivative(self) -> bool:
         if (
             "d" in self.words.names
-            or self.now.text != "d"
-            and not re.fullmatch(r"d\d", self.now.text)
+            or (self.now.text != "d" and not re.fullmatch(r"d\d", self.now.text))
             or self.now.kind != "name"
         ):
             return False
@@ -341,7 +344,7 @@ class _Reader:
             targets += [Target(at, _name(name))] * times
         if len(targets) != order or not 1 <= order <= 3:
             raise self.error(
-                f"a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start)
+                "a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start)
             )
         if self.now.kind == "end" or self.at(")", "=", "==", ",", "*", "/"):
             raise self.error("a function to differentiate was expected")
