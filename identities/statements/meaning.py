@@ -816,6 +816,7 @@ class Meaning:
             for name, bound, low, high in ranges:
                 if high is not None:
                     start = _whole(low(env)) if low else 1
+                    must_fit((max(0, _whole(high(env)) + 1 - start),))
                     values = np.arange(start, _whole(high(env)) + 1)
                 else:
                     values = (
