@@ -63,10 +63,11 @@ def check_statement(
     r"""Whether a statement in LaTeX, Unicode or plain text is true; if not, where it fails and why.
 
     `declare` says what the text alone does not: "W: Symmetric n n", "k: integer 1..4", "n = 2"; `let` defines letters
-    and functions: "f(X) = A*X".  `layout` is "denominator", where a gradient has the shape of its operand, or "numerator".
+    and functions: "f(X) = A*X".  `layout` is "denominator", where a gradient has the shape of its operand, or
+    "numerator".
 
-    >>> check_statement("d/dX tr(A*X) = A").diagnosis
-    "A stands where A' should (with A transposed the formula is right)"
+    >>> check_statement("d/dx x'*A*x = 2*A*x").diagnosis
+    'right only for symmetric A'
 
     Raises StatementError where the text is not read, or where no draw decides.
     """
