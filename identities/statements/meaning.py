@@ -1346,7 +1346,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             if body.held:
-                env = env.replacing({name: term.run(env) for name, term in body.held})
+                env = env.replacing({other: term.run(env) for other, term in body.held})
             base = changed.base(env)
             sizes = base.shape[base.ndim - len(own) :]
             directions = _directions(sizes, structure, target.mark == "vec")
