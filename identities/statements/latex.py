@@ -13,6 +13,7 @@ be the last of its product: `\\operatorname{tr} AXB` could mean two things, so i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 from identities.statements.errors import Unread
@@ -221,6 +222,22 @@ class _Reader:
     # -- statements -----------------------------------------------------------------------------------------------
 
     def statement(self, least: int = 2) -> Statement:
+        """`a = b = c`, or `a = b \\Rightarrow c = d`, whose first equations are its premises."""
+        premises: list[Definition] = []
+        found = self.chain(least)
+        while self.accept("Rightarrow"):
+            premises += [
+                Definition((a.at[0], b.at[1]), a, b) for a, b in itertools.pairwise(found.sides)
+            ]
+            found = self.chain(least)
+        definitions = self.definitions()
+        self.expect_end()
+        return dataclasses.replace(
+            found, at=(0, len(self.text)), definitions=tuple(definitions), premises=tuple(premises)
+        )
+
+    def chain(self, least: int) -> Statement:
+        start = self.place
         sides = [self.side()]
         relation = ""
         self.accept("&")
@@ -237,9 +254,7 @@ class _Reader:
             raise self.error("'=' was expected: a statement has two sides")
         if relation not in ("=", ""):
             raise self.error(f"only equations are decided, this is a statement with {relation}")
-        definitions = self.definitions()
-        self.expect_end()
-        return Statement((0, len(self.text)), tuple(sides), tuple(definitions), relation)
+        return Statement(self.span(start), tuple(sides), (), relation)
 
     def definitions(self) -> list[Definition]:
         found: list[Definition] = []
@@ -249,12 +264,21 @@ class _Reader:
             if self.now.kind == "text" and self.now.text.strip() in ("with", "where", "and", "with ", "where "):
                 self.take()
                 continue
-            if self.words.remark and self.now.kind == "text":
+            if self.words.remark and (self.now.kind == "text" or self.restricts()):
                 while self.now.kind != "end":
                     self.take()
             if self.now.kind == "end" or self.at("}") or self.at("none"):
                 return found
             found += self.definition()
+
+    def restricts(self) -> bool:
+        """Whether a letter with its range follows and nothing else: c \\in R, \\nu > 1, n = 1,2,3,\\ldots."""
+        relation = self.ahead()
+        if self.now.kind != "letter" or relation.text not in ("in", "<", ">", "leq", "geq", "="):
+            return False
+        rest = self.tokens[self.place + 2 : -1]
+        listed = all(t.kind == "number" or t.text in (",", "dots") for t in rest) and len(rest) > 1
+        return listed if relation.text == "=" else all(t.kind in ("letter", "number") for t in rest)
 
     def definition(self) -> list[Definition]:
         """`a = b`, or the chain `a = b = c`, which defines a and b by c."""
@@ -311,7 +335,9 @@ class _Reader:
         while self.now.kind == "command" and self.now.text in ("circ", "otimes", "backslash", "oslash"):
             here = self.take().text
             if operator and operator != here:
-                raise self.error("∘ and ⊗ side by side could mean two things: set brackets", self.tokens[self.place - 1].at)
+                raise self.error(
+                    "∘ and ⊗ side by side could mean two things: set brackets", self.tokens[self.place - 1].at
+                )
             operator = here
             right = self.product()
             self.count()
@@ -338,7 +364,7 @@ class _Reader:
         start = self.place
         factors = [self.factor(first=True)]
         while True:
-            if self.accept("cdot") or self.accept("times") or self.at("*") and self.take():
+            if self.accept("cdot") or self.accept("times") or (self.at("*") and self.take()):
                 factors.append(self.factor(first=True))
             elif self.at("/"):
                 slash = self.take().at
@@ -349,7 +375,7 @@ class _Reader:
                     factors[-1] = Derivative(self.span(start), of.body, below_letters)
                     continue
                 if len(factors) > 1 and not all(isinstance(f, Number) for f in factors[:-1]):
-                    raise self.error(f"it is not clear what the slash divides: write \\frac{{}}{{}}", slash)
+                    raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
                 below = self.factor()
                 if self.begins_factor():
                     raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
@@ -392,7 +418,7 @@ class _Reader:
         token = self.now
         if self.slashed_operator():
             return self.slashed(start)
-        if token.kind == "command" and token.text in ("partial", "d") or self.plain_differential():
+        if (token.kind == "command" and token.text in ("partial", "d")) or self.plain_differential():
             return self.differential()
         if token.kind == "command" and token.text in ("sum", "prod"):
             return self.big(self.take().text)
@@ -562,6 +588,8 @@ class _Reader:
                 inside = self.side()
                 self.expect("r" + token.text[1:])
                 return Apply(self.span(start), "floor" if token.text == "lfloor" else "ceil", (inside,))
+            if token.text == "mathcalN":
+                return self.density(start)
             if token.text == "langle":
                 inside = self.side()
                 self.expect("rangle")
@@ -575,8 +603,28 @@ class _Reader:
         shown = f"\\{token.text}" if token.kind == "command" and len(token.text) > 1 else token.text
         raise self.error(f"an operand was expected, not {shown!r}", token.at)
 
+    def density(self, start: int) -> Node:
+        """\\mathcal N_x(m, S): the Gaussian density at x, of mean m and covariance S (of variance S, for a number)."""
+        self.expect("_", ", and behind it the point of the density")
+        if self.accept("{"):
+            point = self.side()
+            self.expect("}")
+        else:
+            point = self.atom()
+        if not (self.at("(") or self.at("[")):
+            raise self.error("the mean and the covariance of the density were expected in brackets")
+        closing = CLOSING[self.take().text]
+        mean = self.side()
+        self.expect(",")
+        covariance = self.side()
+        self.expect(closing)
+        return Apply(self.span(start), "density", (point, mean, covariance))
+
     def letter(self, token: Token, start: int) -> Node:
         name = self.aliases.get(token.text, token.text)
+        if self.at("'") and f"{name}'" in self.known:
+            self.take()
+            return Letter(self.span(start), f"{name}'")
         if self.at("_"):
             fixed = self.fixed_subscript(name)
             if fixed:
@@ -621,6 +669,10 @@ class _Reader:
     def fixed_subscript(self, name: str) -> str:
         """A subscript that belongs to the name: one that is declared, or one that is no index."""
         group = self.ahead().text == "{"
+        sign = self.ahead(2 if group else 1)
+        if sign.kind == "symbol" and sign.text in ("+", "-") and (not group or self.ahead(3).text == "}"):
+            self.place += 4 if group else 2
+            return f"{name}_{sign.text}"
         parts = []
         place = self.place + (2 if group else 1)
         while place < len(self.tokens) and self.tokens[place].kind in ("letter", "number"):
@@ -644,21 +696,29 @@ class _Reader:
         number = all(p.isdigit() for p in parts)
         strange = any(p.isalpha() and p not in self.words.indices for p in parts)
         capital = name[0].isupper()
-        if strange or number and capital and len(joined) == 1 and name not in ("I",):
+        if strange or (number and capital and len(joined) == 1 and name not in ("I",)):
             self.place = place
             return f"{name}_{joined}"
         return ""
 
     def subscript_then_bracket(self) -> bool:
         """Whether _i( or _{i}( follows."""
-        return self.ahead(2).text == "(" or self.ahead().text == "{" and self.ahead(3).text == "}" and self.ahead(4).text == "("
+        return (
+            self.ahead(2).text == "("
+            or (self.ahead().text == "{"
+            and self.ahead(3).text == "}"
+            and self.ahead(4).text == "(")
+        )
 
     def raised_indices(self) -> bool:
         """Whether ^{ij} follows."""
         parts = [self.ahead(k) for k in (1, 2, 3, 4)]
         letters = [p.kind in ("letter", "number") for p in parts[1:3]]
-        return parts[0].text == "{" and all(letters) and parts[3].text == "}" or (
-            parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}"
+        return (
+            (parts[0].text == "{"
+            and all(letters)
+            and parts[3].text == "}")
+            or (parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}")
         )
 
     def single_entry(self, name: str, start: int) -> Node:
@@ -668,9 +728,7 @@ class _Reader:
         while not self.accept("}"):
             token = self.take()
             both += [
-                Letter(token.at, token.text)
-                if token.kind == "letter"
-                else Number(token.at, float(c))
+                Letter(token.at, token.text) if token.kind == "letter" else Number(token.at, float(c))
                 for c in (token.text if token.kind == "number" else "x")
             ]
         row, column = both
@@ -694,7 +752,9 @@ class _Reader:
             inside = Blocks(self.span(start), tuple(rows))
         self.bars = saved
         if not self.at(CLOSING[token.text]) and not (token.text == "[" and self.at("]")):
-            raise self.error(f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}")
+            raise self.error(
+                f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}"
+            )
         self.take()
         return inside if token.text == "{" else dataclasses.replace(inside, at=self.span(start))
 
@@ -804,7 +864,12 @@ class _Reader:
         if token.kind != "letter" or token.text not in self.functions:
             return False
         following = self.ahead()
-        return following.text in ("(", "'", "^")
+        if following.text == "^":  # f^2(x), but not f^* alone
+            place = self.place + 2
+            while self.tokens[self.place + 2].text == "{" and self.tokens[place].text not in ("}", ""):
+                place += 1
+            following = self.tokens[min(place + 1, len(self.tokens) - 1)]
+        return following.text in ("(", "'") and following.kind == "symbol"
 
     def bracket_follows(self) -> bool:
         return self.ahead().kind == "symbol" and self.ahead().text in ("(", "[")
@@ -852,7 +917,8 @@ class _Reader:
             if self.begins_factor() and not isinstance(argument, (Big, Derivative)):
                 both = f"{name}(…)"
                 raise self.error(
-                    f"it is not clear where the argument of {name} ends: set brackets, {both}", self.tokens[inner_start].at
+                    f"it is not clear where the argument of {name} ends: set brackets, {both}",
+                    self.tokens[inner_start].at,
                 )
             arguments = [argument]
         self.count()
@@ -1012,8 +1078,7 @@ class _Reader:
     def slashed_targets(self) -> tuple[Target, ...]:
         """∂x∂y, ∂x²."""
         targets: list[Target] = []
-        while self.at("partial") and not (targets and self.slashed_operator()):
-            self.take()
+        while self.accept("partial"):
             target, repeated = self.target()
             if repeated is not None and not isinstance(repeated, Number):
                 raise self.error("a number was expected as the order", repeated.at)
@@ -1038,10 +1103,10 @@ class _Reader:
                 times = int(order.value)
         body = self.factor()
         if not by:
-            inside = [n for n in body.arguments if isinstance(n, Letter)] if isinstance(body, Apply) else []
+            inside = {n.name for n in _letters(body)} if isinstance(body, Apply) else set()
             if len(inside) != 1:
                 raise self.error("the letter under nabla was expected", self.span(start))
-            by = inside[0].name
+            (by,) = inside
         target = Target(self.span(start), by, (), "gradient")
         return Derivative(self.span(start), body, (target,) * times)
 
@@ -1097,7 +1162,7 @@ class _Reader:
         return token.kind == "letter" and token.text == "d" and "d" not in self.known
 
     def derivative(self, start: int) -> Node | tuple[tuple[Target, ...], Node | None]:
-        self.take()
+        total = self.take().text == "d"
         order: Node | None = None
         if self.at("^"):
             self.take()
@@ -1131,7 +1196,7 @@ class _Reader:
         self.count()
         if body is None:
             return tuple(targets), open_order
-        return Derivative(self.span(start), body, tuple(targets), open_order)
+        return Derivative(self.span(start), body, tuple(targets), open_order, total)
 
     def target(self) -> tuple[Target, Node | None]:
         start = self.place
@@ -1165,7 +1230,7 @@ class _Reader:
 
 
 _COMMA = Token("symbol", ",", (0, 0))
-_STARTERS = frozenset("frac partial d sum prod nabla sqrt begin ones infty lfloor lceil langle".split()) | ACCENTS
+_STARTERS = frozenset(["mathcalN", "frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
 
 
 def _letters(node: Node) -> list[Letter]:
