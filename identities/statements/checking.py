@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from identities.statements import counterexamples, diagnosing, plain
 from identities.statements.deciding import Decider, Decision
@@ -117,7 +118,7 @@ def _checked(text: str, declared: tuple[str, ...], seed: int, draws: int) -> Sta
     links = tuple(
         dataclasses.replace(one, index=_own(one.index, pair)) for one, pair in zip(links, decider.pairs, strict=True)
     )
-    drawn = tuple(_taken_for(name, kind) for name, kind in kinds.items())
+    drawn = tuple(taken_for(name, kind) for name, kind in kinds.items())
     seconds = time.perf_counter() - started
     return StatementVerdict(
         decision.ok, text, links, sizes, shown, diagnosis, drawn, decision.draws, seed, declared, seconds
@@ -148,7 +149,7 @@ def _own(index: tuple[int, ...], pair: tuple[Term, Term]) -> tuple[int, ...]:
     return (*free[::-1], *(k for k, size in zip(own, shape, strict=True) if not is_one(size)))
 
 
-def _taken_for(name: str, kind: Kind) -> str:
+def taken_for(name: str, kind: Kind) -> str:
     """What a letter was taken for: "A: a matrix n × m", "z: a complex number"."""
     if kind.value is not None:
         return f"{name} = {kind.value:g}"

@@ -1078,7 +1078,8 @@ class _Reader:
     def slashed_targets(self) -> tuple[Target, ...]:
         """∂x∂y, ∂x²."""
         targets: list[Target] = []
-        while self.accept("partial"):
+        while self.at("partial") and not (targets and self.slashed_operator()):
+            self.take()
             target, repeated = self.target()
             if repeated is not None and not isinstance(repeated, Number):
                 raise self.error("a number was expected as the order", repeated.at)
