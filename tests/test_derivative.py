@@ -101,6 +101,12 @@ def test_factor_added_term_transposes_and_units_are_told():
     assert "I" in hits[0].operands.values()
 
 
+def test_a_closed_form_with_definitions_is_verified_though_it_is_not_written(capsys):
+    (hit, *_) = derivative("log(sum(exp(z)))", "z").hits
+    assert (hit.claim, hit.closed_form, hit.operands["x"]) == ("lse_dx", "", "z") and hit.worst < 1e-6
+    assert "the right side of the claim" in run(capsys, "log(sum(exp(z)))", "--wrt", "z")[1]
+
+
 def test_a_condition_of_a_claim_is_honoured():
     general = derivative("x'*B*x", "x").hits
     assert not any("symmetric" in hit.claim for hit in general)

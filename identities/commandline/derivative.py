@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from identities.statements.recognising import Answer, Hit
 
 OTHERS = 3
+RIGHT = "the right side of the claim, in these letters:"
 
 
 def add_commands(commands: Any) -> None:
@@ -56,13 +57,13 @@ def page(answer: Answer) -> str:
             f"transposed and unit operands, a factor and an added term\nletters    {'; '.join(answer.letters)}"
         )
     best, *others = answer.hits
-    lines = [f"d/d{answer.wrt} {answer.text}", "", f"    = {best.closed_form or best.statement}", ""]
+    lines = [f"d/d{answer.wrt} {answer.text}", "", f"    = {best.closed_form or RIGHT}", ""]
     lines += [*known_as(best, answer.wrt), f"letters    {'; '.join(answer.letters)}"]
     lines.append(f"verified   differences agree to {best.worst:.1e} of its size, in {best.draws} draws")
     if others:
         lines.append("also")
         width = max(len(hit.claim) for hit in others[:OTHERS])
-        lines += [f"  {hit.claim:<{width}}  {hit.closed_form or 'its closed form'}" for hit in others[:OTHERS]]
+        lines += [f"  {hit.claim:<{width}}  {hit.closed_form or 'its right side'}" for hit in others[:OTHERS]]
     return "\n".join(lines)
 
 

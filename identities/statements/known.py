@@ -24,7 +24,7 @@ from identities.statements.latex import read
 from identities.statements.meaning import Meaning, Term, substituted
 from identities.statements.places import UNUSABLE
 from identities.statements.shapes import is_one
-from identities.statements.syntax import Definition, Letter, Marked, Node, walk
+from identities.statements.syntax import Apply, Big, Entry, Letter, Marked, Node, walk
 
 if TYPE_CHECKING:
     from identities.engine.identity import Claim
@@ -189,13 +189,14 @@ def _known(claim: Claim) -> Known | None:
     if isinstance(statement, str):
         return None
     tree = statement.decider.statement
-    definitions: list[Definition] = list(tree.definitions)
-    if any(not isinstance(d.left, Letter) or d.left.name in claim.operands for d in definitions):
+    # what a letter stands for, entry by entry definitions included, as the statement itself means it
+    inner = {name: one.right for name, one in statement.decider.meaning.definitions.items()}
+    if inner.keys() & claim.operands.keys() or any(isinstance(d.left, Apply) for d in tree.definitions):
         return None
-    inner = {d.left.name: d.right for d in definitions if isinstance(d.left, Letter)}
     right = min(tree.sides[1:], key=lambda side: len(list(walk(side))))
-    names = {n.name for side in (right, *inner.values()) for n in walk(side) if isinstance(n, Letter)}
-    if names - claim.operands.keys() - inner.keys():  # an index, or a size
+    nodes = [n for side in (right, *inner.values()) for n in walk(side)]
+    names = {n.name for n in nodes if isinstance(n, Letter)} - claim.operands.keys() - inner.keys()
+    if names and not any(isinstance(n, (Entry, Big)) for n in nodes):  # a size, which the user's letters do not know
         return None
     function, meaning, _ = split(claim.identity.latex)
     text = f"{function} = {function}" + (rf", \quad {meaning}" if meaning else "")
