@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 from identities.statements.environment import Array, lead, must_fit
 from identities.statements.numbers import Unusable
 
@@ -17,7 +16,7 @@ STEP = 4e-3  # of the size of the operand: the truncation error is (step / radiu
 OFFSETS = np.array([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0])
 WEIGHTS = np.array([-1.0, 9.0, -45.0, 45.0, -9.0, 1.0]) / 60
 FOURTH = np.array([0.0, 1.0, -8.0, 8.0, -1.0, 0.0]) / 12  # of fourth order, from the same points
-UNRESOLVED = 1e-3  # of the largest entry: where the two orders differ by more, the step is too wide for the function
+UNRESOLVED = 1e-4  # of the largest entry: where the two orders differ by more, the step is too wide for the function
 
 
 def along(run: Callable[[Array], Array], base: Array, directions: Array, rank: int, depth: int) -> Array:

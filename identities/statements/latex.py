@@ -77,6 +77,7 @@ class Vocabulary:
     differential: bool = False  # whether a plain d before a letter or a function is the differential
     imaginary: bool = False  # whether i is the imaginary unit
     remark: bool = False  # whether words behind the last side are a remark
+    aliases: tuple[tuple[str, str], ...] = ()  # letters of the text that stand for others
     random: bool = False  # whether some letter is random: then E[…] is an expectation
 
 
@@ -93,23 +94,31 @@ def read_side(text: str, vocabulary: Vocabulary | None = None) -> Node:
     return found
 
 
+def read_print(text: str, vocabulary: Vocabulary | None = None) -> Statement:
+    """Read a right-hand side alone, or a chain of them, with the definitions behind."""
+    return _Reader(text, vocabulary or Vocabulary()).statement(least=1)
+
+
 def read_definitions(text: str, vocabulary: Vocabulary | None = None) -> list[Definition]:
     """Read definitions alone: Y = A + tB, f(x) = …"""
-    reader = _Reader(text, vocabulary or Vocabulary())
+    reader = _Reader(text, vocabulary or Vocabulary(), behind=True)
     found = reader.definitions()
     reader.expect_end()
     return found
 
 
 class _Reader:
-    def __init__(self, text: str, vocabulary: Vocabulary):
+    def __init__(self, text: str, vocabulary: Vocabulary, behind: bool = False):
+        """`behind`: the text holds definitions alone, as they stand behind a statement."""
         self.text = text
         self.words = vocabulary
         self.tokens = tokens(text)
+        self.behind = behind
         self.place = 0
         self.depth = 0
         self.nodes = 0
         self.bars: list[str] = []  # the bars that are open, innermost last
+        self.aliases = dict(vocabulary.aliases)
         self.functions = vocabulary.functions | self.defined_functions()
         self.named = self.defined_names()
         self.known = vocabulary.names | self.functions | vocabulary.families | self.named
@@ -117,8 +126,9 @@ class _Reader:
     def defined_functions(self) -> frozenset[str]:
         """The letters that the text itself defines as functions: f(x) = …, behind the statement."""
         found = set()
-        for place in range(1, len(self.tokens) - 4):
-            before, name, opening, inside, closing = self.tokens[place - 1 : place + 4]
+        for place in range(0 if self.behind else 1, len(self.tokens) - 4):
+            name, opening, inside, closing = self.tokens[place : place + 4]
+            before = self.tokens[place - 1] if place else _COMMA
             shaped = (opening.text, closing.text) == ("(", ")") and name.kind == inside.kind == "letter"
             if not shaped or before.text not in (",", ";", "{", "=", "with") or name.text in self.words.names:
                 continue
@@ -136,8 +146,10 @@ class _Reader:
     def defined_names(self) -> frozenset[str]:
         """The letters that the text itself defines, z = … or z_3 = …, behind the statement."""
         found = set()
-        for place in range(1, len(self.tokens) - 3):
-            before, letter, after = self.tokens[place - 1 : place + 2]
+        recursive = set()  # f_0 of f_i = … f_{i-1} … is no letter of its own
+        for place in range(0 if self.behind else 1, len(self.tokens) - 3):
+            letter, after = self.tokens[place : place + 2]
+            before = self.tokens[place - 1] if place else _COMMA
             if before.text not in (",", ";", "with") or letter.kind != "letter":
                 continue
             if after.text == "=":
@@ -146,7 +158,9 @@ class _Reader:
                 rest = [t for t in self.tokens[place + 2 : place + 5] if t.text not in ("{", "}")]
                 if rest[0].kind == "number" and rest[1].text == "=":
                     found.add(f"{letter.text}_{rest[0].text}")
-        return frozenset(found)
+                elif rest[0].kind == "letter":
+                    recursive.add(letter.text)
+        return frozenset(name for name in found if name.split("_")[0] not in recursive)
 
     # -- tokens ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +220,7 @@ class _Reader:
 
     # -- statements -----------------------------------------------------------------------------------------------
 
-    def statement(self) -> Statement:
+    def statement(self, least: int = 2) -> Statement:
         sides = [self.side()]
         relation = ""
         self.accept("&")
@@ -219,9 +233,9 @@ class _Reader:
             self.accept("&")
             sides.append(self.only_where(self.side()))
             self.accept("&")
-        if len(sides) < 2:
+        if len(sides) < least:
             raise self.error("'=' was expected: a statement has two sides")
-        if relation not in ("=",):
+        if relation not in ("=", ""):
             raise self.error(f"only equations are decided, this is a statement with {relation}")
         definitions = self.definitions()
         self.expect_end()
@@ -297,7 +311,9 @@ class _Reader:
         while self.now.kind == "command" and self.now.text in ("circ", "otimes", "backslash", "oslash"):
             here = self.take().text
             if operator and operator != here:
-                raise self.error("∘ and ⊗ side by side could mean two things: set brackets", self.tokens[self.place - 1].at)
+                raise self.error(
+                    "∘ and ⊗ side by side could mean two things: set brackets", self.tokens[self.place - 1].at
+                )
             operator = here
             right = self.product()
             self.count()
@@ -324,12 +340,12 @@ class _Reader:
         start = self.place
         factors = [self.factor(first=True)]
         while True:
-            if self.accept("cdot") or self.accept("times") or self.at("*") and self.take():
+            if self.accept("cdot") or self.accept("times") or (self.at("*") and self.take()):
                 factors.append(self.factor(first=True))
             elif self.at("/"):
                 slash = self.take().at
                 if len(factors) > 1 and not all(isinstance(f, Number) for f in factors[:-1]):
-                    raise self.error(f"it is not clear what the slash divides: write \\frac{{}}{{}}", slash)
+                    raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
                 below = self.factor()
                 if self.begins_factor():
                     raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
@@ -370,7 +386,7 @@ class _Reader:
     def _factor(self, first: bool) -> Node:
         start = self.place
         token = self.now
-        if token.kind == "command" and token.text in ("partial", "d") or self.plain_differential():
+        if (token.kind == "command" and token.text in ("partial", "d")) or self.plain_differential():
             return self.differential()
         if token.kind == "command" and token.text in ("sum", "prod"):
             return self.big(self.take().text)
@@ -554,7 +570,7 @@ class _Reader:
         raise self.error(f"an operand was expected, not {shown!r}", token.at)
 
     def letter(self, token: Token, start: int) -> Node:
-        name = token.text
+        name = self.aliases.get(token.text, token.text)
         if self.at("_"):
             fixed = self.fixed_subscript(name)
             if fixed:
@@ -622,21 +638,29 @@ class _Reader:
         number = all(p.isdigit() for p in parts)
         strange = any(p.isalpha() and p not in self.words.indices for p in parts)
         capital = name[0].isupper()
-        if strange or number and capital and len(joined) == 1 and name not in ("I",):
+        if strange or (number and capital and len(joined) == 1 and name not in ("I",)):
             self.place = place
             return f"{name}_{joined}"
         return ""
 
     def subscript_then_bracket(self) -> bool:
         """Whether _i( or _{i}( follows."""
-        return self.ahead(2).text == "(" or self.ahead().text == "{" and self.ahead(3).text == "}" and self.ahead(4).text == "("
+        return (
+            self.ahead(2).text == "("
+            or (self.ahead().text == "{"
+            and self.ahead(3).text == "}"
+            and self.ahead(4).text == "(")
+        )
 
     def raised_indices(self) -> bool:
         """Whether ^{ij} follows."""
         parts = [self.ahead(k) for k in (1, 2, 3, 4)]
         letters = [p.kind in ("letter", "number") for p in parts[1:3]]
-        return parts[0].text == "{" and all(letters) and parts[3].text == "}" or (
-            parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}"
+        return (
+            (parts[0].text == "{"
+            and all(letters)
+            and parts[3].text == "}")
+            or (parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}")
         )
 
     def single_entry(self, name: str, start: int) -> Node:
@@ -646,9 +670,7 @@ class _Reader:
         while not self.accept("}"):
             token = self.take()
             both += [
-                Letter(token.at, token.text)
-                if token.kind == "letter"
-                else Number(token.at, float(c))
+                Letter(token.at, token.text) if token.kind == "letter" else Number(token.at, float(c))
                 for c in (token.text if token.kind == "number" else "x")
             ]
         row, column = both
@@ -672,7 +694,9 @@ class _Reader:
             inside = Blocks(self.span(start), tuple(rows))
         self.bars = saved
         if not self.at(CLOSING[token.text]) and not (token.text == "[" and self.at("]")):
-            raise self.error(f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}")
+            raise self.error(
+                f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}"
+            )
         self.take()
         return inside if token.text == "{" else dataclasses.replace(inside, at=self.span(start))
 
@@ -830,7 +854,8 @@ class _Reader:
             if self.begins_factor() and not isinstance(argument, (Big, Derivative)):
                 both = f"{name}(…)"
                 raise self.error(
-                    f"it is not clear where the argument of {name} ends: set brackets, {both}", self.tokens[inner_start].at
+                    f"it is not clear where the argument of {name} ends: set brackets, {both}",
+                    self.tokens[inner_start].at,
                 )
             arguments = [argument]
         self.count()
@@ -925,7 +950,8 @@ class _Reader:
         if not self.words.differential or token.kind != "letter" or token.text != "d":
             return False
         following = self.ahead()
-        return following.at[0] == token.at[1] or following.kind in ("word", "command")
+        opens = following.kind in ("letter", "word", "command") or following.text in ("(", "[", "||", "|")
+        return opens and (following.at[0] == token.at[1] or following.kind in ("word", "command"))
 
     def differential(self) -> Node:
         start = self.place
@@ -1087,6 +1113,9 @@ class _Reader:
         if not isinstance(base, Letter):
             raise self.error("a letter was expected behind ∂", base.at)
         indices: tuple[Node, ...] = ()
+        if self.at("^") and self.mark(self.ahead(), alone=True) in ("*", "+") and self.ahead(2).text == "_":
+            self.take()
+            mark = self.mark(self.take(), alone=True)
         if self.accept("_"):
             indices = self.subscript()
         repeated: Node | None = None
@@ -1103,7 +1132,8 @@ class _Reader:
         return Target(self.span(start), base.name, indices, mark), repeated
 
 
-_STARTERS = frozenset("frac partial d sum prod nabla sqrt begin ones infty lfloor lceil langle".split()) | ACCENTS
+_COMMA = Token("symbol", ",", (0, 0))
+_STARTERS = frozenset(["frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
 
 
 def _letters(node: Node) -> list[Letter]:

@@ -10,15 +10,20 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from identities.statements.errors import WrongShapes
+
 _names = itertools.count()
 
 
 class Size:
     """An open size, a number, or a product or sum of sizes; `find` gives the one for all that are tied together."""
 
-    def __init__(self, value: int | None = None, name: str = "", product: Sizes = (), sum: Sizes = ()):
+    def __init__(
+        self, value: int | None = None, name: str = "", product: Sizes = (), sum: Sizes = (), declared: bool = False
+    ):
         self.value = value
         self.name = name
+        self.declared = declared  # two sizes that are declared under two names stay two
         self.product = product
         self.sum = sum
         self.same: Size | None = None
@@ -50,7 +55,7 @@ class Size:
         if one.sum:
             return sum(map(int, one.sum))
         if one.value is None:
-            raise KeyError("a size is not known yet")
+            raise WrongShapes("the size of a part, of I or of a vector of ones, follows from nothing: write it out")
         return one.value
 
 
@@ -75,9 +80,11 @@ def tie(a: Size, b: Size) -> bool:
         if a.value is None and not _inside(a, b):
             a.same = b
         return True
+    if a.declared and b.declared:
+        return False
     if a.value is not None and b.value is not None:
         return a.value == b.value
-    if a.value is not None or a.name and not b.name:
+    if a.declared or (not b.declared and (a.value is not None or (a.name and not b.name))):
         a, b = b, a
     a.same = b
     return True
@@ -96,7 +103,7 @@ def _tie_made(a: Size, b: Size) -> bool:
 
 def _inside(open_size: Size, made: Size) -> bool:
     return any(
-        part.find() is open_size or part.find().made and _inside(open_size, part.find())
+        part.find() is open_size or (part.find().made and _inside(open_size, part.find()))
         for part in (*made.product, *made.sum)
     )
 
