@@ -10,8 +10,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test test-all lint docs docs-links record errata mutants soak accuracy scale peers
-.PHONY: bench bench-quick bench-gpu names clean interpreter
+.PHONY: help check test test-all lint docs docs-links cheatsheets record errata mutants soak accuracy scale peers
+.PHONY: bench bench-quick bench-gpu names dist clean interpreter
 
 VENV ?= .venv
 ARGS ?=
@@ -33,6 +33,7 @@ LINTERS := interpreter
 TIMERS := interpreter
 BENCH := interpreter
 DOCS := interpreter
+DIST := interpreter
 ALL := interpreter
 RUN := PYTHONPATH="$(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))" "$(PYTHON)"
 else
@@ -42,6 +43,7 @@ LINTERS := $(VENV)/.linters-$(TAG)
 TIMERS := $(VENV)/.timers-$(TAG)
 BENCH := $(VENV)/.bench-$(TAG)
 DOCS := $(VENV)/.docs-$(TAG)
+DIST := $(VENV)/.dist-$(TAG)
 ALL := $(VENV)/.all-$(TAG)
 RUN := "$(VENV)/bin/python"
 endif
@@ -118,9 +120,16 @@ bench-gpu: $(TIMERS) ## the same on a GPU, in parts: make bench-gpu PART=1/6 VEN
 # each time (-E): otherwise Sphinx tells only what is new, and forgets the index entries of the rest in its search.
 SITE := docs/_build/html
 
+# The tutorial is run first, its fences taken out, so that no output on it is one that a run does not give.
 docs: $(DOCS) ## build the reference site into docs/_build/html, from the entries and the record (1 min)
 	@mkdir -p docs/_build/source
+	@sed 's/^```.*//' docs/tutorial.md > docs/_build/tutorial.txt && $(RUN) -m doctest docs/_build/tutorial.txt
 	@$(RUN) -m sphinx -E -W --keep-going -n -q -c docs/site docs/_build/source $(SITE)
+
+# The sheets are printed from the site, and the site is built again with links to the PDFs.
+cheatsheets: docs ## print each chapter's cheat sheet as a PDF, with Chromium, and link them from the site (2 min)
+	@$(RUN) docs/site/print_sheets.py $(SITE) docs/_build/cheatsheets
+	@$(MAKE) --no-print-directory docs
 
 docs-links: docs ## follow every link inside the reference site, and see that it loads nothing from outside
 	@$(RUN) docs/site/links.py $(SITE)
@@ -128,6 +137,9 @@ docs-links: docs ## follow every link inside the reference site, and see that it
 names: $(READY) ## add new names to tests/names.txt, which keeps names permanent
 	@$(RUN) -c 'import identities, pathlib; names = pathlib.Path("tests/names.txt"); \
 	names.write_text("".join(f"{name}\n" for name in sorted({*names.read_text().split(), *identities.catalogue()})))'
+
+dist: $(DIST) ## build sdist and wheel, and use them in an empty environment, outside the repository (3 min)
+	@$(RUN) .ci/dist.py
 
 clean: ## remove caches, builds and the environment that make made
 	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist docs/_build *.egg-info
@@ -146,7 +158,7 @@ $(READY): pyproject.toml constraints.txt | interpreter
 		echo "      or run in it as it is: PYTHON=$(VENV)/bin/python VENV=none" >&2; exit 2; fi
 	@echo "setting up $(VENV) with $(PYTHON) ($(firstword $(subst -, ,$(TAG))))"
 	@mkdir -p "$(VENV)" && touch "$(MARK)" && cd "$(VENV)" && \
-		rm -rf .installed-* .linters-* .timers-* .bench-* .docs-* .all-* ./*
+		rm -rf .installed-* .linters-* .timers-* .bench-* .docs-* .dist-* .all-* ./*
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@$(PIP) -e '.[test]'
 	@touch "$@"
@@ -166,6 +178,10 @@ $(BENCH): $(READY)
 
 $(DOCS): $(READY)
 	@$(PIP) -e '.[test,docs]'
+	@touch "$@"
+
+$(DIST): $(READY)
+	@$(PIP) -e '.[test,release]'
 	@touch "$@"
 
 $(ALL): $(DOCS)

@@ -88,21 +88,21 @@ def layer(x: Float[Array, "n"], A: Float[Array, "m n"], b: Float[Array, "m"]) ->
 
 @layer.jacobian("x", "VCN N23")
 def layer_dx(x, A, b):
-    r"\operatorname{diag}(\sigma')\,A, \quad \sigma' = \sigma \circ (1 - \sigma)"
+    r"\operatorname{diag}(s \circ (1 - s))\,A, \quad s = \sigma(Ax + b)"
     s = jax.nn.sigmoid(A @ x + b)
     return (s * (1 - s))[:, None] * A
 
 
 @layer.jacobian("b", "VCN N23")
 def layer_db(x, A, b):
-    r"\operatorname{diag}(\sigma'), \quad \sigma' = \sigma \circ (1 - \sigma)"
+    r"\operatorname{diag}(s \circ (1 - s)), \quad s = \sigma(Ax + b)"
     s = jax.nn.sigmoid(A @ x + b)
     return jnp.diag(s * (1 - s))
 
 
 @layer.jacobian("A", "VCN N23", axes="i kl")
 def layer_dA(x, A, b):
-    r"\delta_{ik}\,\sigma'_i\,x_l, \quad \sigma' = \sigma \circ (1 - \sigma)"
+    r"\delta_{ik}\,s_i (1 - s_i)\,x_l, \quad s = \sigma(Ax + b)"
     s = jax.nn.sigmoid(A @ x + b)
     return Entrywise(s * (1 - s)) @ EachRowVector(x, rows=len(b))
 
@@ -155,21 +155,22 @@ def deep_sigmoid(
 
 @deep_sigmoid.gradient("x", "VCN N23")
 def deep_sigmoid_dx(x, A, b, y):
-    r"""g_0, \quad g_{i-1} = A_{i-1}^\top (\sigma'_i \circ g_i),\; g_K = 2(f_K - y),\;
-    \sigma' = \sigma \circ (1 - \sigma)"""
+    r"g_0, \quad g_{i-1} = A_{i-1}^\top (f_i \circ (1 - f_i) \circ g_i),\; g_K = 2(f_K - y)"
     return _backward(_sigmoid_slope, _forward(jax.nn.sigmoid, x, A, b), A, y)[0]
 
 
 @deep_sigmoid.gradient("A", "VCN N23", "MML 5.118", axes="ikl")
 def deep_sigmoid_dA(x, A, b, y):
-    r"\left((\sigma'_{i+1} \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad i = 0, \dots, K - 1"
+    r"""\left((f_{i+1} \circ (1 - f_{i+1}) \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad
+    g_{i-1} = A_{i-1}^\top (f_i \circ (1 - f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     f = _forward(jax.nn.sigmoid, x, A, b)
     return _by_weights(_backward(_sigmoid_slope, f, A, y)[1], f)
 
 
 @deep_sigmoid.gradient("b", "VCN N23", "MML 5.118", axes="ik")
 def deep_sigmoid_db(x, A, b, y):
-    r"\left(\sigma'_{i+1} \circ g_{i+1}\right)_k, \quad i = 0, \dots, K - 1"
+    r"""\left(f_{i+1} \circ (1 - f_{i+1}) \circ g_{i+1}\right)_k, \quad
+    g_{i-1} = A_{i-1}^\top (f_i \circ (1 - f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     return _backward(_sigmoid_slope, _forward(jax.nn.sigmoid, x, A, b), A, y)[1]
 
 
@@ -187,20 +188,22 @@ def deep_tanh(x: Float[Array, "n"], A: Float[Array, "k n n"], b: Float[Array, "k
 
 @deep_tanh.gradient("x", "VCN N23")
 def deep_tanh_dx(x, A, b, y):
-    r"g_0, \quad g_{i-1} = A_{i-1}^\top ((1 - f_i^2) \circ g_i),\; g_K = 2(f_K - y)"
+    r"g_0, \quad g_{i-1} = A_{i-1}^\top ((1 - f_i \circ f_i) \circ g_i),\; g_K = 2(f_K - y)"
     return _backward(_tanh_slope, _forward(jnp.tanh, x, A, b), A, y)[0]
 
 
 @deep_tanh.gradient("A", "VCN N23", axes="ikl")
 def deep_tanh_dA(x, A, b, y):
-    r"\left(((1 - f_{i+1}^2) \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad i = 0, \dots, K - 1"
+    r"""\left(((1 - f_{i+1} \circ f_{i+1}) \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad
+    g_{i-1} = A_{i-1}^\top ((1 - f_i \circ f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     f = _forward(jnp.tanh, x, A, b)
     return _by_weights(_backward(_tanh_slope, f, A, y)[1], f)
 
 
 @deep_tanh.gradient("b", "VCN N23", axes="ik")
 def deep_tanh_db(x, A, b, y):
-    r"\left((1 - f_{i+1}^2) \circ g_{i+1}\right)_k, \quad i = 0, \dots, K - 1"
+    r"""\left((1 - f_{i+1} \circ f_{i+1}) \circ g_{i+1}\right)_k, \quad
+    g_{i-1} = A_{i-1}^\top ((1 - f_i \circ f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     return _backward(_tanh_slope, _forward(jnp.tanh, x, A, b), A, y)[1]
 
 
@@ -218,14 +221,14 @@ def deep_relu_dx(x, A, b, y):
 
 @deep_relu.gradient("A", "VCN N23", axes="ikl")
 def deep_relu_dA(x, A, b, y):
-    r"\left(([f_{i+1} > 0] \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad i = 0, \dots, K - 1"
+    r"\left(([f_{i+1} > 0] \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"
     f = _forward(jax.nn.relu, x, A, b)
     return _by_weights(_backward(_relu_slope, f, A, y)[1], f)
 
 
 @deep_relu.gradient("b", "VCN N23", axes="ik")
 def deep_relu_db(x, A, b, y):
-    r"\left([f_{i+1} > 0] \circ g_{i+1}\right)_k, \quad i = 0, \dots, K - 1"
+    r"\left([f_{i+1} > 0] \circ g_{i+1}\right)_k, \quad g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"
     return _backward(_relu_slope, _forward(jax.nn.relu, x, A, b), A, y)[1]
 
 
@@ -254,7 +257,8 @@ def three_layers(
     b2: Float[Array, "r"],
     y: Float[Array, "r"],
 ) -> Scalar:
-    r"\left\|y - \sigma(A_2\,\sigma(A_1\,\sigma(A_0 x + b_0) + b_1) + b_2)\right\|^2"
+    r"""\|y - f_3\|^2, \quad f_3 = \sigma(A_2 f_2 + b_2),\; f_2 = \sigma(A_1 f_1 + b_1),\; f_1 = \sigma(A_0 x + b_0),\;
+    \sigma(z) = \frac{1}{1 + e^{-z}}"""
     f = x
     for A, b in ((A0, b0), (A1, b1), (A2, b2)):
         f = jax.nn.sigmoid(A @ f + b)
@@ -263,45 +267,49 @@ def three_layers(
 
 @three_layers.gradient("A2", "VCN N23", "MML 5.115")
 def three_layers_dA2(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_3 f_2^\top, \quad z_3 = 2\,\sigma'_3 \circ (f_3 - y)"
+    r"z_3 f_2^\top, \quad z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"
     f, z = _three(x, A0, b0, A1, b1, A2, b2, y)
     return jnp.outer(z[2], f[1])
 
 
 @three_layers.gradient("b2", "VCN N23", "MML 5.115")
 def three_layers_db2(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_3 = 2\,\sigma'_3 \circ (f_3 - y)"
+    r"2 f_3 \circ (1 - f_3) \circ (f_3 - y)"
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][2]
 
 
 @three_layers.gradient("A1", "VCN N23", "MML 5.116")
 def three_layers_dA1(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_2 f_1^\top, \quad z_2 = \sigma'_2 \circ A_2^\top z_3"
+    r"""z_2 f_1^\top, \quad z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\;
+    z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     f, z = _three(x, A0, b0, A1, b1, A2, b2, y)
     return jnp.outer(z[1], f[0])
 
 
 @three_layers.gradient("b1", "VCN N23", "MML 5.116")
 def three_layers_db1(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_2 = \sigma'_2 \circ A_2^\top z_3"
+    r"f_2 \circ (1 - f_2) \circ A_2^\top z_3, \quad z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][1]
 
 
 @three_layers.gradient("A0", "VCN N23", "MML 5.117")
 def three_layers_dA0(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_1 x^\top, \quad z_1 = \sigma'_1 \circ A_1^\top z_2"
+    r"""z_1 x^\top, \quad z_1 = f_1 \circ (1 - f_1) \circ A_1^\top z_2,\;
+    z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\; z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     return jnp.outer(_three(x, A0, b0, A1, b1, A2, b2, y)[1][0], x)
 
 
 @three_layers.gradient("b0", "VCN N23", "MML 5.117")
 def three_layers_db0(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_1 = \sigma'_1 \circ A_1^\top z_2"
+    r"""f_1 \circ (1 - f_1) \circ A_1^\top z_2, \quad
+    z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\; z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][0]
 
 
 @three_layers.gradient("x", "VCN N23")
 def three_layers_dx(x, A0, b0, A1, b1, A2, b2, y):
-    r"A_0^\top z_1"
+    r"""A_0^\top z_1, \quad z_1 = f_1 \circ (1 - f_1) \circ A_1^\top z_2,\;
+    z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\; z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][0] @ A0
 
 
@@ -332,32 +340,34 @@ def two_layers_half(
     b2: Float[Array, "m"],
     y: Float[Array, "m"],
 ) -> Scalar:
-    r"\frac{1}{2}\left\|y - \sigma(W_2\,\sigma(W_1^\top x + b_1) + b_2)\right\|^2"
+    r"""\tfrac{1}{2}\|y - a_2\|^2, \quad a_2 = \sigma(W_2 a_1 + b_2),\; a_1 = \sigma(W_1^\top x + b_1),\;
+    \sigma(z) = \frac{1}{1 + e^{-z}}"""
     return jnp.sum((y - jax.nn.sigmoid(W2 @ jax.nn.sigmoid(x @ W1 + b1) + b2)) ** 2) / 2
 
 
 @two_layers_half.gradient("W2", "VCN N24")
 def two_layers_half_dW2(x, W1, b1, W2, b2, y):
-    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ \sigma'_2"
+    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     a1, _, d2 = _two(x, W1, b1, W2, b2, y)
     return jnp.outer(d2, a1)
 
 
 @two_layers_half.gradient("b2", "VCN N24")
 def two_layers_half_db2(x, W1, b1, W2, b2, y):
-    r"d_2 = (a_2 - y) \circ \sigma'_2"
+    r"(a_2 - y) \circ a_2 \circ (1 - a_2)"
     return _two(x, W1, b1, W2, b2, y)[2]
 
 
 @two_layers_half.gradient("W1", "VCN N24")
 def two_layers_half_dW1(x, W1, b1, W2, b2, y):
-    r"x\,d_1^\top, \quad d_1 = \sigma'_1 \circ W_2^\top d_2"
+    r"""x\,d_1^\top, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     return jnp.outer(x, _two(x, W1, b1, W2, b2, y)[1])
 
 
 @two_layers_half.gradient("b1", "VCN N24 where the hidden layer is as wide as the input")
 def two_layers_half_db1(x, W1, b1, W2, b2, y):
-    r"d_1 = \sigma'_1 \circ W_2^\top d_2"
+    r"a_1 \circ (1 - a_1) \circ W_2^\top d_2, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     return _two(x, W1, b1, W2, b2, y)[1]
 
 
@@ -369,14 +379,16 @@ def two_layers_half_db1(x, W1, b1, W2, b2, y):
     given={"x": Float[Array, "2"], "W1": Float[Array, "2 h"]},
 )
 def two_layers_half_db1_printed_VCN_N24(x, W1, b1, W2, b2, y):
-    r"[i \le n]\,(d_1)_i"
+    r"""\left[[i \le 2]\,(d_1)_i\right]_i, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     d1 = _two(x, W1, b1, W2, b2, y)[1]
     return jnp.where(jnp.arange(d1.shape[0]) < x.shape[0], d1, jnp.zeros_like(d1))
 
 
 @two_layers_half.gradient("x", "ours")
 def two_layers_half_dx(x, W1, b1, W2, b2, y):
-    r"W_1 d_1"
+    r"""W_1 d_1, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     return W1 @ _two(x, W1, b1, W2, b2, y)[1]
 
 
@@ -389,13 +401,14 @@ def two_layers(
     b2: Float[Array, "m"],
     y: Float[Array, "m"],
 ) -> Scalar:
-    r"\left\|y - \sigma(W_2\,\sigma(W_1^\top x + b_1) + b_2)\right\|^2"
+    r"""\|y - a_2\|^2, \quad a_2 = \sigma(W_2 a_1 + b_2),\; a_1 = \sigma(W_1^\top x + b_1),\;
+    \sigma(z) = \frac{1}{1 + e^{-z}}"""
     return jnp.sum((y - jax.nn.sigmoid(W2 @ jax.nn.sigmoid(x @ W1 + b1) + b2)) ** 2)
 
 
 @two_layers.gradient("W2", "ours")
 def two_layers_dW2(x, W1, b1, W2, b2, y):
-    r"2 d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ \sigma'_2"
+    r"2 d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     a1, _, d2 = _two(x, W1, b1, W2, b2, y)
     return 2 * jnp.outer(d2, a1)
 
@@ -407,12 +420,13 @@ def two_layers_dW2(x, W1, b1, W2, b2, y):
     because="the backward pass belongs to half the squared loss; the stated loss has no half",
 )
 def two_layers_dW2_printed_VCN_N24(x, W1, b1, W2, b2, y):
-    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ \sigma'_2"
+    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     a1, _, d2 = _two(x, W1, b1, W2, b2, y)
     return jnp.outer(d2, a1)
 
 
 @two_layers.gradient("W1", "ours")
 def two_layers_dW1(x, W1, b1, W2, b2, y):
-    r"2 x\,d_1^\top, \quad d_1 = \sigma'_1 \circ W_2^\top d_2"
+    r"""2 x\,d_1^\top, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     return 2 * jnp.outer(x, _two(x, W1, b1, W2, b2, y)[1])

@@ -44,6 +44,34 @@ def test_check_prints_a_table_and_a_summary(capsys):
     assert f"{count} claims: {count} held, 0 refuted as stated, 0 failed" in out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "dtypes", "shapes", "samples"),
+    [
+        ([], ["float64", "float32"], 3, 16),
+        (["--quick"], ["float64"], 1, 4),
+        (["--shapes", "2", "--quick"], ["float64"], 2, 4),
+        (["--quick", "--samples", "1"], ["float64"], 1, 1),
+        (["--quick", "--dtype", "float32"], ["float32"], 1, 4),
+    ],
+)
+def test_quick_is_a_preset_and_what_is_given_beside_it_goes_before(arguments, dtypes, shapes, samples, capsys):
+    assert main(["check", "tr_axb_dX", "--json", *arguments]) == 0
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert [v["dtype"] for v in verdicts] == dtypes
+    assert {(len(v["shapes"]), v["samples"]) for v in verdicts} == {(shapes, samples)}
+
+
+def test_a_quick_check_finds_a_wrong_formula_and_a_wrong_refutation(tmp_path):
+    (tmp_path / "wrong_formulas.py").write_text(WRONG)
+    assert run("check", "wrong_formulas", "--quick", cwd=tmp_path).returncode == 1
+    right = WRONG.replace("2Bx", "(B + B')x").replace("2 * (B @ x)", "B @ x + x @ B")
+    false = '@mine.refuted("gradient", "x", "MCB 81", because="so it was thought")'
+    refuted = right.replace('@mine.gradient("x", "ours")', false).replace("mine_dx", "mine_dx_printed_MCB81")
+    (tmp_path / "refuted_formulas.py").write_text(refuted)
+    done = run("check", "refuted_formulas", "--quick", cwd=tmp_path)
+    assert done.returncode == 1 and "0 refuted as stated, 1 failed" in done.stdout, done.stdout + done.stderr
+
+
 def test_check_json_has_the_attributes_of_a_verdict(capsys):
     assert main(["check", "tr_axb_dX", "--dtype", "float64", "--dims", "m=4,n=3", "--json", *FAST]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -104,6 +132,7 @@ def test_list_show_search_and_cite_read_the_book(capsys):
         (["check", "tr_axb", "--dims", "m=0", *FAST], "m must be at least 1, got 0"),
         (["check", "tr_axb", "--device", "tpu"], "JAX has no device 'tpu' here"),
         (["check", "tr_axb", "--record", "x.json"], "--record measures the whole book"),
+        (["check", "--quick", "--record", "x.json"], "leave names, --only, --source, --dims and --quick away"),
         (["check", "--only", "zzz"], "no claim among those asked for has 'zzz'"),
         (["show", "tr_axb_dy"], "did you mean"),
         (["cite", "nothing_at_all"], "no claim"),

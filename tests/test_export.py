@@ -37,6 +37,8 @@ def test_the_export_keeps_its_schema():
     "break_it",
     [
         lambda d: d["claims"][0].pop("slug"),
+        lambda d: d["claims"][0].pop("derivation"),
+        lambda d: d["claims"][0].update(derivation=[{"line": "no equation", "by": [], "let": {}}]),
         lambda d: d["claims"][0].update(kind="derivative"),
         lambda d: d["claims"][0].update(extra=1),
         lambda d: d["claims"][0].update(plain=r"\frac"),
@@ -202,8 +204,11 @@ def test_the_bibliography_is_complete():
         "techreport": {"author", "institution", "year"},
         "misc": {"title", "note"},
     }
+    assert entries["MCB"]["note"].startswith("Version 20121115;") and entries["MCB"]["year"] == "2012"
     for key, entry in entries.items():
         assert needed[entry["type"]] <= set(entry), key
+    several = citations.bibtex([CATALOGUE["quad_dx"]])
+    assert r"printed in \emph{The Matrix Cookbook} (81), in \emph{" in several
     assert "month        = nov," in citations.bibtex([CATALOGUE["tr_axb_dX"]])  # a macro of BibTeX, without braces
 
 
@@ -250,5 +255,6 @@ def test_the_whole_book_compiles(tmp_path):
 def test_markdown_of_a_claim():
     text = citations.markdown(CATALOGUE["tr_axb_dX"])
     assert text.startswith("$$\n") and f"]({pages.url(CATALOGUE['tr_axb_dX'])})" in text
-    assert "The Matrix Cookbook, 101" in text
+    assert "*The Matrix Cookbook*, 101)" in text
+    assert "53 without its condition)" in citations.markdown(CATALOGUE["det_xax_dX_printed_MCB53"])
     assert citations.markdown(CATALOGUE["det_xax_dX_printed_MCB53"]).startswith("**False as printed**")

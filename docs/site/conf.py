@@ -34,10 +34,12 @@ html_theme = "furo"
 html_title = "matrix-identities"
 html_baseurl = f"{pages.SITE}/"
 html_css_files = ["book.css"]
-html_js_files = ["book.js"]
+html_js_files = ["book.js", "formulas.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_use_index = False
+copybutton_prompt_text = r">>> |\.\.\. "  # what is copied of a session runs as it is: no prompts, no outputs
+copybutton_prompt_is_regexp = True
 html_search_scorer = str(HERE / "static" / "scorer.js")
 html_theme_options = {"source_repository": "", "navigation_with_keys": False}
 

@@ -16,6 +16,7 @@ from identities.engine.errors import IdentitiesError
 
 EPILOG = """examples:
   identities check                      prove the whole book
+  identities check --quick              the same at fewer draws, for a new installation
   identities check traces --seed 7      one chapter, at other shapes and draws
   identities check tr_axb_dX --dims m=4,n=3
   identities check mypackage.formulas   your own module of entries

@@ -1,4 +1,4 @@
-"""`identities check`: prove claims here and now, with a live progress bar and a table by chapter."""
+"""`identities check`: prove claims here and now, with a progress bar and a table by chapter; or check a statement."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from identities.commandline import statements
+
 if TYPE_CHECKING:
     from identities.engine.identity import Claim
     from identities.engine.verdict import Verdict
 
 
 PROBE = {"auto": None, "always": True, "never": False}
+QUICK: dict[str, Any] = {
+    "dtype": ("float64",),
+    "shapes": 1,
+    "samples": 4,
+}  # what --quick sets, where nothing else is asked for
+FULL: dict[str, Any] = {"dtype": ("float64", "float32"), "shapes": 3, "samples": None}
 
 
 def add_commands(commands: Any) -> None:
@@ -25,7 +33,8 @@ def add_commands(commands: Any) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="a claim, an identity, a chapter or an importable module; none: the whole book",
+        help="a claim, an identity, a chapter or an importable module; none: the whole book; "
+        "or an equation in LaTeX, Unicode or plain text; or a .tex file, whose displayed equations are checked",
     )
     p.add_argument("--only", metavar="TEXT", help="only claims whose name contains TEXT")
     p.add_argument(
@@ -35,8 +44,14 @@ def add_commands(commands: Any) -> None:
         "--dtype", action="append", choices=("float64", "float32"), help="precision (repeatable; default: both)"
     )
     p.add_argument("--dims", type=parse_dims, metavar="m=4,n=3", help="fix dims (and integers such as k) by name")
-    p.add_argument("--shapes", type=positive, default=3, help="telling shapes per claim (default 3)")
+    p.add_argument("--shapes", type=positive, help="telling shapes per claim (default 3)")
     p.add_argument("--samples", type=positive, help="draws per shape (default 16; of operands above 2^18 entries: 1)")
+    p.add_argument(
+        "--quick",
+        action="store_true",
+        help="the same claims at fewer draws, for a new installation: --dtype float64 --shapes 1 --samples 4; "
+        "whichever of the three is given beside it goes before",
+    )
     p.add_argument(
         "--probe",
         choices=PROBE,
@@ -47,6 +62,7 @@ def add_commands(commands: Any) -> None:
     p.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to run (default: JAX's choice)")
     p.add_argument("--json", action="store_true", help="print verdicts as JSON")
     p.add_argument("--record", type=pathlib.Path, metavar="FILE", help="also write what was measured into this record")
+    statements.add_options(p)
     p.set_defaults(run=run)
 
 
@@ -108,7 +124,19 @@ def use_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def extent(options: argparse.Namespace) -> dict[str, Any]:
+    """How much is tried: what was asked for, and for the rest the preset."""
+    preset = QUICK if options.quick else FULL
+    dtypes, shapes, samples = (getattr(options, name) or value for name, value in preset.items())
+    return {"dtypes": tuple(dict.fromkeys(dtypes)), "shapes": shapes, "samples": samples}
+
+
 def run(options: argparse.Namespace) -> int:
+    return statements.run(options) if statements.wanted(options) else check_claims(options)
+
+
+def check_claims(options: argparse.Namespace) -> int:
+    """Prove claims, a progress bar and a table."""
     import jax
     import rich.console
     import rich.progress
@@ -119,21 +147,19 @@ def run(options: argparse.Namespace) -> int:
     from identities.engine.program import find_device
     from identities.engine.verdict import Verdicts
 
-    if options.record and (options.names or options.only or options.source or options.dims):
-        raise ValueError("--record measures the whole book; leave names, --only, --source and --dims away")
+    if options.record and (options.names or options.only or options.source or options.dims or options.quick):
+        raise ValueError("--record measures the whole book; leave names, --only, --source, --dims and --quick away")
     sys.path.insert(0, os.getcwd())  # a user's own module, as with `python -m`
     claims = select(options.names, options.only, options.source)
     book.require_dims(claims, options.dims)
     find_device(options.device)
     use_cache()
     how = Options(
-        tuple(dict.fromkeys(options.dtype or ("float64", "float32"))),
-        options.dims,
-        options.shapes,
-        options.samples,
-        options.seed,
-        options.device,
+        dims=options.dims,
+        seed=options.seed,
+        device=options.device,
         probe=PROBE[options.probe],
+        **extent(options),
     )
     started = time.perf_counter()
     verdicts: list[Verdict] = []
@@ -213,6 +239,10 @@ def report(rows: Mapping[str, Sequence[Verdict]], dtypes: Sequence[str], seconds
         f"{total} claims: {held} held, {refuted} refuted as stated, {failed} failed "
         f"({' and '.join(dtypes)}, {draws} draws a shape, {seconds:.1f} s, {seconds / len(found):.3f} s a verdict)"
     )
+    run, unread = ({v.claim for v in found if getattr(v, name)} for name in ("stated", "unread"))
+    if run or unread:
+        left = f"; {len(unread)} not read by machine" if unread else ""
+        print(f"statements: {len(run)} run as they stand, and hold what the code holds{left}")
 
 
 def tally(verdicts: Any) -> tuple[int, int, int, int]:

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
 def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     """The page of one claim for a terminal."""
-    from identities.engine import citations, export, pages
+    from identities.engine import citations, export, layouts, pages, record
     from identities.engine.unicode import plain
 
     data = export.claim(c)
@@ -63,10 +63,12 @@ def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     said = [pages.operand_words(operand) for operand in c.operands.values()]
     field("operands", said)
     field("conditions", further_conditions(c) or ["none beyond these"])
-    field("layout", pages.layout_lines(c))
+    field("layout", layouts.lines(c))
     field("sources", [printed(source) for source in c.sources])
     field("measured", measured(c, data["measured"]) or ["not yet (make record)"], wrap=False)
+    field("statement", filter(None, [record.stated(data["measured"])]))
     beside = [s for s in c.identity.claims.values() if s is not c and s not in c.corrections]
+    field("derivation", derivation(c, width - LABEL), wrap=False)
     width_of_names = max((len(s.name) for s in beside[:SIBLINGS]), default=0)
     field("beside it", (f"{s.name:<{width_of_names}}  {plain(s.statement)}{mark(s)}" for s in beside[:SIBLINGS]), False)
     if len(beside) > SIBLINGS:
@@ -75,6 +77,23 @@ def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     field("code", ["{file}, line {line}".format(**data["location"])])
     field("page", [data["url"] or "none: it is no claim of the book"])
     return "\n".join(lines)
+
+
+def derivation(c: Claim, room: int) -> list[str]:
+    """The derivation by differentials, with the claims that justify each line beside it, or below where it is long."""
+    from identities.engine import derivations
+    from identities.engine.unicode import plain
+
+    lines, found = derivations.of(c), []
+    for line, latex in zip(lines, derivations.chained(lines), strict=True):
+        notes = [f"by {', '.join(line.by)}"] if line.by else []
+        notes += [f"with {'; '.join(plain(m) for m in line.meanings)}"] if line.let else []
+        text, note = plain(latex), ", ".join(notes)
+        if note and len(text) + len(note) + 4 <= room:
+            found.append(f"{text}    {note}")
+        else:
+            found += [text, *([f"    {note}"] if note else [])]
+    return found
 
 
 def mark(c: Claim) -> str:

@@ -24,6 +24,7 @@ from identities.engine.operands import is_word
 from identities.engine.program import LARGE, Program, Row, Values, checking_context, find_devices
 from identities.engine.shapes import stream
 from identities.engine.verdict import Tried, Verdict
+from identities.statements import claims as statements
 
 NOT_RESOLVED = "not resolved: the derivative is lost beside the function's size; take constants out of it"
 SHARED = (
@@ -112,6 +113,23 @@ class _Witnessed:
         return next((t for row in testimonies.values() for t in row if t.agrees is agrees), None)
 
 
+class _Said:
+    """What the statement of a claim, evaluated as it is written, says beside the code."""
+
+    def __init__(self, claim: Claim):
+        self._stated = None if isinstance(claim, probing.Probed) else statements.stated(claim)
+        self.reason = self._stated if isinstance(self._stated, str) else ""
+        self.problem = ""
+        self.heard = 0  # shapes at which it was evaluated
+
+    def hear(self, values: Values, closed: np.ndarray, reference: np.ndarray) -> None:
+        if self._stated is None or isinstance(self._stated, str) or closed.shape != reference.shape:
+            return
+        found = self._stated.disagreement(values, closed, reference)
+        self.heard += found is not None
+        self.problem = self.problem or found or ""
+
+
 class _Neighbours:
     """One draw, both sides there, and what a few draws next to it say of the sensitivity of the reference.
 
@@ -177,6 +195,8 @@ class Examination:
         self.witnesses = 0 if strict and self.program.large else WITNESSED
         self.seen = {(c.name, d.name): [_Seen() for _ in self.cases] for c in claims for d in self.dtypes}
         self.witnessed = {c.name: _Witnessed() for c in claims}
+        # what a page says, of the book's own claims: held against both sides at the first draw of each shape
+        self.said = {c.name: _Said(c) for c in claims} if strict and not self.program.large else {}
 
     by_value = False  # whether differences must resolve the derivative itself: see `witness.testify`
 
@@ -239,6 +259,8 @@ class Examination:
                     seen.problem = f"autodiff is not finite at seed {seed}"
                 elif not np.all(np.isfinite(closed)):
                     seen.problem = f"the closed form is not finite at seed {seed}"
+                if dtype == np.float64 and seed == self.options.seed and claim.name in self.said:
+                    self.said[claim.name].hear(draw.operands[case], closed, reference)
                 measure = functools.partial(around.sensitivity, case, claim.name)
                 f_scale = tolerance.function_scale(claim, row.value, draw.operands[case])
                 residual, index = tolerance.residual(closed, reference, eps, f_scale, measure)
@@ -324,6 +346,9 @@ class Examination:
         limit = tolerance.limit_of(dtype) * claim.slack
         judge = self._judge_held if claim.status == "holds" else self._judge_refuted
         problem, testimony = judge(claim, seen, said, limit)
+        stated = self.said.get(claim.name)
+        if problem is None and stated and stated.problem:  # "" is a problem that the numbers tell
+            problem = stated.problem
         wrong = [bool(s.problem) or s.residual > limit for s in seen]
         if claim.status == "holds" and any(wrong):
             at = wrong.index(True)  # the most telling shape of those that fail
@@ -365,6 +390,8 @@ class Examination:
             wrt=told.wrt,
             statement=told.statement,
             notes=self._remarks(claim) if ok else (),
+            stated=stated.heard if stated else 0,
+            unread=stated.reason if stated else "",
             reproducer=(
                 f"identities check {_address(claim)}{flags} --seed {shown.seed} --shapes 1 --samples 1 --dtype {dtype}"
             ),

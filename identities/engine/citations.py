@@ -47,9 +47,9 @@ def bibtex(claims: Iterable[Claim]) -> str:
 
 def _own_entry(claim: Claim) -> str:
     dates = [row["date"] for row in record.read().get(claim.name, [])]
-    cited = [f"{sources.bibliography()[s.key]['title']} {_locator(s)}" for s in claim.sources if not s.ours]
+    cited = [rf"\emph{{{sources.bibliography()[s.key]['title']}}} {_locator(s)}" for s in claim.sources if not s.ours]
     note = [rf"${' '.join(claim.statement.split())}$", escape(status(claim))]
-    note += [f"printed in {' and '.join(cited)}"] if cited else []
+    note += [f"printed in {', in '.join(cited)}"] if cited else []
     note += [f"measured on {max(dates)}"] if dates else []
     ours = pages.url(claim) is not None
     package = "matrix-identities" if ours else escape(claim.function.__module__)
@@ -102,7 +102,11 @@ def markdown(claim: Claim) -> str:
     """The equation in $$, with a link to its page and the sources."""
     url = pages.url(claim)
     name = f"[`{claim.name}`]({url})" if url else f"`{claim.name}`"
-    cited = [f"{sources.bibliography()[s.key]['title']}, {s.locator}" for s in claim.sources if not s.ours]
+    cited = [
+        f"*{sources.bibliography()[s.key]['title']}*, {f'{s.locator} {s.note}'.strip()}"
+        for s in claim.sources
+        if not s.ours
+    ]
     head = "" if claim.status == "holds" else f"**False as printed**: {claim.because}.\n\n"
     where = f" Conditions: {'; '.join(claim.conditions)}." if claim.conditions else ""
     source = f" ({'; '.join(cited)})" if cited else ""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import identities
-from identities.engine import errata, pages, record
+from identities.engine import derivations, errata, pages, record
 from identities.engine.identity import Claim
 from identities.engine.unicode import plain
 
@@ -60,6 +60,7 @@ def claim(c: Claim) -> dict[str, Any]:
         "layouts": pages.layouts(c),
         "slug": pages.slug(c.name),
         "url": pages.url(c),
+        "derivation": [line.to_json() for line in derivations.of(c)],
         "location": location(c),
         "measured": record.read().get(c.name, []),
         "errata": _errata().get(c.name),

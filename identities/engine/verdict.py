@@ -39,6 +39,8 @@ class Verdict:
     diagnosis   what is wrong, where a simple explanation fits every draw; else ""
     shapes      every shape tried
     agrees_at   for a refuted claim: the dims at which the print agrees all the same
+    stated      at how many shapes the statement, evaluated as it is written, agreed with closed form and autodiff
+    unread      why no machine reads the statement; else ""
     notes       what else is to be known: a precision that a function stays in, integers taken as floats
     """
 
@@ -67,6 +69,8 @@ class Verdict:
     statement: str
     reproducer: str
     notes: tuple[str, ...] = ()
+    stated: int = 0
+    unread: str = ""
 
     def __bool__(self) -> bool:
         return self.ok

@@ -368,6 +368,12 @@ class _Reader:
                 factors.append(self.factor(first=True))
             elif self.at("/"):
                 slash = self.take().at
+                if isinstance(factors[-1], Differential) and self.at("partial"):  # ∂f/∂X
+                    of, below_letters = factors[-1], self.slashed_targets()
+                    if of.along or len(below_letters) != 1:
+                        raise self.error("one letter was expected below ∂", slash)
+                    factors[-1] = Derivative(self.span(start), of.body, below_letters)
+                    continue
                 if len(factors) > 1 and not all(isinstance(f, Number) for f in factors[:-1]):
                     raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
                 below = self.factor()
@@ -410,6 +416,8 @@ class _Reader:
     def _factor(self, first: bool) -> Node:
         start = self.place
         token = self.now
+        if self.slashed_operator():
+            return self.slashed(start)
         if (token.kind == "command" and token.text in ("partial", "d")) or self.plain_differential():
             return self.differential()
         if token.kind == "command" and token.text in ("sum", "prod"):
@@ -1042,6 +1050,40 @@ class _Reader:
                 along.append(letter.name)
         self.count()
         return Differential(self.span(start), body, tuple(along))
+
+    def slashed_operator(self) -> bool:
+        """Whether ∂/∂X or ∂²/∂x∂y begins here, a derivative on one line."""
+        if not self.at("partial"):
+            return False
+        steps = 1
+        if self.ahead().text == "^":
+            steps = 5 if self.ahead(2).text == "{" else 3
+            steps -= steps == 5 and self.ahead(4).text != "}"
+        return self.ahead(steps).text == "/" and self.ahead(steps + 1).text == "partial"
+
+    def slashed(self, start: int) -> Node:
+        """∂/∂X f: it reaches to the end of the term, as \\frac{\\partial}{\\partial X} does."""
+        self.take()
+        order: Node = Number(self.now.at, 1.0)
+        if self.accept("^"):
+            order = self.atom()
+        self.expect("/")
+        targets = self.slashed_targets()
+        if not isinstance(order, Number) or len(targets) != order.value or not 1 <= len(targets) <= 3:
+            raise self.error("a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start))
+        body = self.reach("a function to differentiate was expected")
+        self.count()
+        return Derivative(self.span(start), body, targets)
+
+    def slashed_targets(self) -> tuple[Target, ...]:
+        """∂x∂y, ∂x²."""
+        targets: list[Target] = []
+        while self.accept("partial"):
+            target, repeated = self.target()
+            if repeated is not None and not isinstance(repeated, Number):
+                raise self.error("a number was expected as the order", repeated.at)
+            targets += [target] * (int(repeated.value) if isinstance(repeated, Number) else 1)
+        return tuple(targets)
 
     def nabla(self) -> Node:
         start = self.place

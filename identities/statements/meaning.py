@@ -483,6 +483,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             x, y = a.run(env), b.run(env)
+            must_fit((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), *x.shape[-2:], *y.shape[-2:]))
             found = x[..., :, None, :, None] * y[..., None, :, None, :]
             rows, columns = x.shape[-2] * y.shape[-2], x.shape[-1] * y.shape[-1]
             return found.reshape(found.shape[:-4] + (rows, columns))
@@ -576,7 +577,7 @@ class Meaning:
         first = base
         if isinstance(node, Letter):
             name = node.name
-            last = name in self.sizes and self.sizes[name].find() is size.find() and name not in self.index_letters
+            last = name in self.sizes and name not in self.index_letters and self.may_be(self.sizes[name], size)
             if (
                 name not in self.parameters
                 and name not in self.definitions
@@ -601,6 +602,15 @@ class Meaning:
             return value
 
         return run
+
+    @staticmethod
+    def may_be(named: Size, size: Size) -> bool:
+        """Whether n stands for the last entry: of an axis of size n, or of one that nothing else determines (e_n)."""
+        one = size.find()
+        if one is named.find():
+            return True
+        open_size = not (one.made or one.declared or one.value is not None or one is ONE)
+        return open_size and tie(one, named)
 
     def index(self, name: str) -> Bound:
         if name in self.bound:
@@ -687,9 +697,7 @@ class Meaning:
             raise self.clash(f"one subscript of {name} was expected", node.at)
         index = node.indices[0]
         if isinstance(index, Letter) and self.stands_as_index(index.name):
-            bound = self.index(index.name)
-            if bound.first is None:  # its range comes from the operand that it also counts
-                bound.first = 0
+            self.index(index.name)  # its range comes from the operand that it also counts
         place = self.number(index, "a subscript")
         if name not in self.first:
             self.first[name] = self.of(one.first)
@@ -844,6 +852,7 @@ class Meaning:
             for name, bound, low, high in ranges:
                 if high is not None:
                     start = _whole(low(env)) if low else 1
+                    must_fit((max(0, _whole(high(env)) + 1 - start),))
                     values = np.arange(start, _whole(high(env)) + 1)
                 else:
                     values = (
@@ -1247,7 +1256,7 @@ class Meaning:
 
     def _of_eigh_values(self, x: Term, node: Apply) -> Term:
         size = self.must_be_square(x, "eigenvalues")
-        return Term(column(size), lambda env: np.linalg.eigvalsh(x.run(env))[..., None], node.at)
+        return Term(column(size), lambda env: np.linalg.eigvalsh(_symmetrised(x.run(env)))[..., None], node.at)
 
     def _of_eigh_vectors(self, x: Term, node: Apply) -> Term:
         self.must_be_square(x, "eigenvectors")
@@ -1337,7 +1346,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             if body.held:
-                env = env.replacing({name: term.run(env) for name, term in body.held})
+                env = env.replacing({other: term.run(env) for other, term in body.held})
             base = changed.base(env)
             sizes = base.shape[base.ndim - len(own) :]
             directions = _directions(sizes, structure, target.mark == "vec")
@@ -1718,9 +1727,14 @@ def _upper(a: Array) -> Array:
     return flat.reshape(a.shape)
 
 
+def _symmetrised(a: Array) -> Array:
+    """LAPACK reads one triangle; a derivative must move both."""
+    return (a + numbers.T(a)) / 2
+
+
 def _signed_vectors(a: Array) -> Array:
     """Orthonormal eigenvectors; the first entry of each is positive, as in the book, so that they change smoothly."""
-    vectors = np.linalg.eigh((a + numbers.T(a)) / 2).eigenvectors
+    vectors = np.linalg.eigh(_symmetrised(a)).eigenvectors
     return vectors * np.where(vectors[..., :1, :] < 0, -1.0, 1.0)
 
 

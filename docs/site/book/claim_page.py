@@ -1,4 +1,4 @@
-"""The page of one claim: statement, facts, code to copy, prints, what was measured, its relatives, how to cite it."""
+"""The page of one claim: statement, facts, code, prints, derivation, measurements, its relatives, how to cite it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from sphinx import addnodes
 from book import make, words
 from book.data import CATALOGUE, chapter_title, codes, erratum, line, measured
 from book.domain import BookDirective
-from identities.engine import citations, pages
+from book.speed import speed
+from identities.engine import citations, derivations, layouts, pages
 from identities.engine.identity import Claim
+from identities.engine.record import stated
 from identities.engine.sources import Source
 from identities.engine.tolerance import LIMIT
 from identities.engine.unicode import plain
@@ -45,7 +47,9 @@ class ClaimPage(BookDirective):
             facts(claim, here),
             *code(claim),
             *prints(claim, here),
+            *derivation(claim, here),
             *record(claim),
+            *speed(claim, here),
             *related(claim, here),
             *cite(claim),
             *neighbours(claim, here),
@@ -70,7 +74,7 @@ def statement(claim: Claim) -> list[nodes.Node]:
 
     The line without LaTeX is seen below it, and comes first for those who hear the page, and in what a search shows.
     """
-    both = words.layouts(claim)
+    both = layouts.both(claim)
     spoken = make.paragraph(plain(claim.statement), classes=["plain-text"])
     if not both:
         return [make.box(spoken, make.display(claim.statement), classes=["statement"])]
@@ -133,9 +137,9 @@ def facts(claim: Claim, here: str) -> nodes.Node:
     """The box of facts."""
     operands = [[pages.operand_words(o)] for o in claim.operands.values()]
     shapes = {name: text.replace(": ", ", ") for name, text in pages.layouts(claim).items()}
-    layouts: list[nodes.Node] = [make.bullets([f"{name}: {text}"] for name, text in shapes.items())]
+    told: list[nodes.Node] = [make.bullets([f"{name}: {text}"] for name, text in shapes.items())]
     if claim.kind in ("value", "differential"):
-        layouts = [make.paragraph(pages.LAYOUTS[claim.kind])]
+        told = [make.paragraph(pages.LAYOUTS[claim.kind])]
     conditions = list(claim.conditions)
     what = words.what(claim)
     rows = measured(claim)
@@ -149,6 +153,7 @@ def facts(claim: Claim, here: str) -> nodes.Node:
             f"{max(r['date'] for r in rows)}, jax {', '.join(dict.fromkeys(r['jax'] for r in rows))}, "
             f"{', '.join(dict.fromkeys(r['device'] for r in rows))}, {dtypes}: {found}"
         )
+    said = stated(rows)
     number = line(claim)
     where = f"identities/{claim.chapter}.py, line {number}"
     return make.facts(
@@ -156,9 +161,10 @@ def facts(claim: Claim, here: str) -> nodes.Node:
             ("What", [make.paragraph(what[0].upper() + what[1:])]),
             ("Operands", [make.bullets(operands)]),
             ("Conditions", [make.bullets([[c] for c in conditions])] if conditions else [make.paragraph("none")]),
-            ("Layout", [] if words.layouts(claim) else layouts),
+            ("Layout", [] if layouts.both(claim) else told),
             ("Sources", [make.paragraph(*make.joined(_source(s, here) for s in claim.sources))]),
             ("Checked", [checked]),
+            ("Statement", [make.paragraph(said[0].upper() + said[1:])] if said else []),
             ("Code", [make.paragraph(make.link(here, f"code/{claim.chapter}", f"L-{number}", where))]),
             ("Address", [make.paragraph(make.literal(str(pages.url(claim))))]),
         ]
@@ -191,6 +197,21 @@ def prints(claim: Claim, here: str) -> list[nodes.Node]:
         return []
     rows = [[[_source(s, here)], [make.math(str(s.latex))], [s.layout or ""]] for s in own]
     return [make.heading("As printed", "as-printed"), make.table(["source", "print", "layout"], rows)]
+
+
+def derivation(claim: Claim, here: str) -> list[nodes.Node]:
+    """How the claim follows by differentials: a line of mathematics, and below it what justifies the line."""
+    lines = derivations.of(claim)
+    if not lines:
+        return []
+    steps: list[nodes.Node] = []
+    for step, latex in zip(lines, derivations.chained(lines), strict=True):
+        steps.append(make.display(latex))
+        by = ["by ", *make.joined(make.claim(name, here) for name in step.by)] if step.by else []
+        meanings = [", with " if by else "with ", *make.joined(make.math(m) for m in step.meanings)] if step.let else []
+        if by or meanings:
+            steps.append(make.paragraph(*by, *meanings, classes=["step", "no-search"]))
+    return [make.heading("Derivation", "derivation"), make.box(*steps, classes=["derivation", "no-search"])]
 
 
 def record(claim: Claim) -> list[nodes.Node]:

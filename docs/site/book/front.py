@@ -40,5 +40,10 @@ class Front(BookDirective):
                 f": {held} hold, {len(CATALOGUE) - held} are refuted as printed and stand beside the right form. ",
                 f"Last measured {max(dates)}." if dates else "Not measured yet.",
             ),
+            make.paragraph(
+                "New to the subject: ",
+                make.link(here, "tutorial", "", "matrix calculus by example"),
+                ", from the first gradient to a factorised matrix.",
+            ),
             chapters_table(here),
         ]

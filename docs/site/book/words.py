@@ -1,12 +1,11 @@
-"""What the site says of a claim in words: titles, layouts, sources, and the phrases under which it is found."""
+"""What the site says of a claim in words: titles, sources, and the phrases under which it is found."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
 
-from book.transpose import transpose
+from book.patterns import pattern
 from identities.engine import pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
@@ -54,7 +53,7 @@ def what(claim: Claim) -> str:
     if claim.wirtinger:
         return f"derivative by {by}{'*' if claim.wirtinger == 'z*' else ''} (Wirtinger)"
     word = "Jacobian" if claim.kind == "jacobian" else "gradient"
-    space = (claim.entries or claim.within or "").replace("toeplitz", "Toeplitz")
+    space = pages.named(claim.entries or claim.within or "")
     if claim.entries:
         return f"{word} by {by} in the free entries of a {space} matrix"
     return f"{word} by {by} among {space} matrices" if claim.within else f"{word} by {by}"
@@ -70,57 +69,6 @@ def anchor(source: Source) -> str:
     return f"{source.key}-{source.locator}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """One layout of a derivative: what it is called, in words, and the equation."""
-
-    key: str
-    words: str
-    latex: str
-
-
-def layouts(claim: Claim) -> tuple[Layout, ...]:
-    """The statement in both layouts where the transpose is meaningful, this book's first; else nothing.
-
-    That is the gradient of a scalar by a vector or a matrix, and the Jacobian of a vector by a vector.
-    """
-    if claim.axes or claim.wirtinger or not claim.wrt:
-        return ()
-    by = len(claim.operands[claim.wrt[0]].dims)
-    if claim.kind == "gradient" and by in (1, 2):
-        ours, theirs = "denominator", "numerator"
-    elif claim.kind == "jacobian" and by == pages.output_rank(claim) == 1:
-        ours, theirs = "numerator", "denominator"
-    else:
-        return ()
-    prints = [s.latex for s in claim.sources if s.latex and s.layout == theirs]
-    main = _first_part(claim.latex)
-    turned = prints[0] if prints else transpose(claim, main)
-    if turned is None:
-        return ()
-    shapes = {name: f"{name} layout: {text.replace(': ', ', ')}" for name, text in pages.layouts(claim).items()}
-    left, right = pages.left_side(claim), claim.statement.removeprefix(f"{pages.left_side(claim)} = ")
-    latex = f"{left} = {turned}{right.removeprefix(main)}"
-    return (
-        Layout(ours, shapes[ours], claim.statement),
-        Layout(theirs, shapes[theirs], latex),
-    )
-
-
-def _first_part(latex: str) -> str:
-    r"""What stands before the first comma or \quad outside of all brackets: the explanation of letters goes."""
-    depth = 0
-    for match in re.finditer(r"\\begin|\\end|[([{]|[)\]}]|,?\s*\\quad|,\s|,\\;", latex):
-        text = match[0]
-        if text in ("(", "[", "{", r"\begin"):
-            depth += 1
-        elif text in (")", "]", "}", r"\end"):
-            depth -= 1
-        elif depth == 0:
-            return latex[: match.start()]
-    return latex
-
-
 def phrases(claim: Claim) -> list[str]:
     """What a reader may type to find a claim: its name, its sources, "derivative of inverse", other names."""
     found = [claim.name, *(f"{s.key} {s.locator}" for s in claim.sources if not s.ours)]
@@ -130,13 +78,14 @@ def phrases(claim: Claim) -> list[str]:
     for word in KIND_WORDS[claim.kind]:
         found += [f"{word} of {bare}", f"{word} of the {bare}"]
     formula = plain(pages.split(claim.identity.latex)[0])
-    return list(dict.fromkeys([*found, *also(claim.identity.title), formula, formula.translate(TYPED)]))
+    found += [*also(claim.identity.title), formula, formula.translate(TYPED), f"formula {pattern(formula)}"]
+    return list(dict.fromkeys(found))
 
 
 def also(text: str) -> Iterator[str]:
     """Other names of what a title or a formula is about."""
-    for pattern, names in ALSO.items():
-        if re.search(pattern, text, re.IGNORECASE):
+    for meant, names in ALSO.items():
+        if re.search(meant, text, re.IGNORECASE):
             yield from names
 
 

@@ -65,7 +65,7 @@ class _Term:
         raise _Unknown
 
     def turned(self) -> str:
-        return f"{self.sign}{self.scalars}{' '.join(factor.turned() for factor in reversed(self.factors))}"
+        return f"{self.sign}{self.scalars}{_product([factor.turned() for factor in reversed(self.factors)])}"
 
 
 def transpose(claim: Claim, latex: str) -> str | None:
@@ -81,6 +81,14 @@ def transpose(claim: Claim, latex: str) -> str | None:
         return None
     plain = re.fullmatch(r"[A-Za-z](_\w)?|\\[A-Za-z]+|\\mathbf\{1\}", latex)
     return rf"{latex}^\top" if plain else rf"\left({latex}\right)^\top"
+
+
+def _product(factors: list[str]) -> str:
+    """Factors side by side; a space only where a command would run into a letter."""
+    text = ""
+    for factor in factors:
+        text += (" " if re.search(r"\\[A-Za-z]+$", text) and factor[0].isalpha() else "") + factor
+    return text
 
 
 def _sum(terms: list[str]) -> str:
@@ -117,7 +125,7 @@ class _Reader:
 
     def product(self) -> _Term:
         sign = self.tokens.pop(0) if self.tokens and self.tokens[0] in "+-" else "+"
-        scalars, factors, plain = "", [], ""
+        scalars, factors, texts = "", [], []
         while self.tokens and self.tokens[0] not in ("+", "-", ")"):
             if re.match(r"\d|\\t?frac", self.tokens[0]):
                 scalars += self.tokens.pop(0)
@@ -127,10 +135,10 @@ class _Reader:
                 scalars += found + (" " if found[0] == "\\" else "")
                 continue
             factors.append(found[0])
-            plain += (" " if plain else "") + found[1]
+            texts.append(found[1])
         if not factors:
             raise _Unknown
-        return _Term(sign, scalars, factors, sign + scalars + plain)
+        return _Term(sign, scalars, factors, sign + scalars + _product(texts))
 
     def factor(self) -> tuple[_Factor, str] | str:
         """A factor and its text; of a scalar the text alone."""
