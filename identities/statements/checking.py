@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from identities.statements import counterexamples, diagnosing, plain
 from identities.statements.deciding import Decider, Decision
 from identities.statements.declarations import Declarations, declare
@@ -113,8 +115,8 @@ def _checked(text: str, declared: tuple[str, ...], seed: int, draws: int) -> Sta
             place = found[1]
             links = tuple(trial.links(place) or links)
             sizes = trial.shown_sizes()
-        shown = {name: _as_shown(value, kinds[name]) for name, value in place.values.items()}
-        shown |= {f"d{name}": _as_shown(value, kinds[name]) for name, value in place.tangents.items()}
+        shown = {name: _as_shown(value, kinds.get(name)) for name, value in place.values.items()}
+        shown |= {f"d{name}": _as_shown(value, kinds.get(name)) for name, value in place.tangents.items()}
     links = tuple(
         dataclasses.replace(one, index=_own(one.index, pair)) for one, pair in zip(links, decider.pairs, strict=True)
     )
@@ -137,9 +139,9 @@ def _diagnosis(prepared: Prepared, declared: tuple[str, ...], trial: Trial, deci
     return diagnosing.diagnose(refuted, prepared.statement, holds, seed)
 
 
-def _as_shown(value: Any, kind: Kind) -> Any:
-    """A vector has one axis."""
-    return value[:, 0] if is_vector(kind.shape) else value
+def _as_shown(value: Any, kind: Kind | None) -> Any:
+    """A vector has one axis; the atoms of a random letter, and their weights, stand as they are."""
+    return value[:, 0] if kind is not None and is_vector(kind.shape) else np.squeeze(value) if kind is None else value
 
 
 def _own(index: tuple[int, ...], pair: tuple[Term, Term]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ is ill-conditioned or outside of a domain is drawn again.  Sides agree within `S
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,7 @@ class Decider:
         nodes = [
             n for side in (statement, *meaning.definitions.values(), *meaning.functions.values()) for n in walk(side)
         ]
+        meaning.everywhere = collections.Counter(n.name for n in nodes if isinstance(n, Letter))
         meaning.index_letters = index_letters(nodes)
         meaning.whole = powers_of_matrices(nodes) - meaning.index_letters
         meaning.conjugates = any(isinstance(n, (Marked, Target)) and n.mark in ("H", "*") for n in nodes) or any(
@@ -103,7 +105,9 @@ class Decider:
                 raise Unread(f"this does not say what {', '.join(new)} stands for", fact.at, self.text)
         self.pairs = [self.matched(a, b) for a, b in self.pairs]
         self.premises = [self.matched(a, b) for a, b in self.premises]
-        self.laws = {name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()}
+        self.laws = {
+            name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()
+        }
         self.letters = [name for name in meaning.kinds]
 
     def parameter(self, name: str, word: str) -> Term | None:
@@ -307,7 +311,8 @@ class Decider:
                         break
                     raise
                 if broken:
-                    raise NoEvidence(f"{broken[0].left} = {broken[0].right} is not true of what is declared", None, self.text)
+                    premise = f"{broken[0].left} = {broken[0].right}"
+                    raise NoEvidence(f"{premise} is not true of what is declared", None, self.text)
                 if any(SAME < link.worst < DIFFERENT for link in links):
                     reasons["the sides are too close to tell them apart"] = 1
                     continue

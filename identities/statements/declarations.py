@@ -14,9 +14,10 @@ A declaration may say what a letter is; it never changes what the text says.  On
     zero-based c              the entries of c count from 0
     index a b                 letters that stand as indices
     symmetric X               derivatives by X are those in its free entries; `diagonal X`, `toeplitz X`; `within symmetric X`
-    total symmetric A         the same for derivatives written with d, and for those of A itself; with ∂, entries are free
+    total symmetric A         the same for derivatives written with d, and for those of A itself; ∂ holds entries free
     entrywise sin exp         functions that act entry by entry on square matrices too
     diag matrix               diag of a matrix is a matrix; `diag vector`
+    norm F                    the norm of a matrix without a kind; `norm 1`, `norm 2`, `norm inf`
     layout numerator          the gradient of a number is a row
     gradient                  by a complex operand, the gradient 2 df/dz^* is meant
     imaginary i               i is the imaginary unit
@@ -68,6 +69,7 @@ class Declarations:
     random: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     entrywise: set[str] = dataclasses.field(default_factory=set)
     diagonal: str = ""
+    norm: str = ""
     layout: str = "denominator"
     gradient: bool = False
     imaginary: bool = False
@@ -102,6 +104,7 @@ class Declarations:
             dict(self.families),
             dict(self.totals),
             dict(self.random),
+            self.norm,
         )
 
     def definitions(self) -> list[Definition]:
@@ -163,6 +166,8 @@ def _clause(clause: str, found: Declarations) -> None:
         found.entrywise.update(letters)
     elif first == "diag" and rest in ("matrix", "vector"):
         found.diagonal = rest
+    elif first == "norm" and rest in ("F", "1", "2", "inf"):
+        found.norm = rest
     elif first == "layout" and rest in ("numerator", "denominator"):
         found.layout = rest
     elif clause in ("gradient", "imaginary i", "remark", "differential d"):

@@ -131,8 +131,9 @@ class Reading:
     structures: Mapping[str, str] = dataclasses.field(default_factory=dict)  # letter -> "symmetric entries", ...
     diagonal: str = ""  # diag of a matrix: "vector" or "matrix"
     families: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)  # v -> ("V", "columns")
-    totals: Mapping[str, str] = dataclasses.field(default_factory=dict)  # as structures, for d and for a letter by itself
+    totals: Mapping[str, str] = dataclasses.field(default_factory=dict)  # as structures: of d, and of a letter by itself
     random: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # letter -> words of its law
+    norm: str = ""  # the kind of a matrix norm that the text leaves away
 
 
 class Meaning:
@@ -166,6 +167,7 @@ class Meaning:
         self.begin: dict[str, Term] = {}
         self.next: dict[str, Term] = {}
         self.index_letters: frozenset[str] = frozenset()
+        self.everywhere: Mapping[str, int] = {}  # how often each letter stands in the statement
         self.whole: frozenset[str] = frozenset()  # letters that are whole numbers, as powers of matrices
         self.conjugates = False  # whether the text conjugates: then letters are complex, where nothing is declared
         self.define(definitions)
@@ -826,6 +828,7 @@ class Meaning:
     def _big(self, node: Big) -> Term:
         if not node.indices:
             return self.folded(node)
+        node = dataclasses.replace(node, indices=(*node.indices, *self.paired(node)))
         saved = dict(self.bound)
         ranges: list[tuple[str, Bound, Run | None, Run | None]] = []
         for one in node.indices:
@@ -883,6 +886,19 @@ class Meaning:
             return {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[operator](value, axis=axes)
 
         return Term(body.shape, run, node.at, entrywise=body.entrywise)
+
+    def paired(self, node: Big) -> list[Index]:
+        """The j of a product over i > j, where it stands nowhere else."""
+        mine = {one.name for one in node.indices}
+        found = [
+            n.name for c in node.conditions if c.relation in "<>≤≥" for n in walk(c.right) if isinstance(n, Letter)
+        ]
+        inside = [n.name for n in walk(node) if isinstance(n, Letter)]
+        return [
+            Index(node.at, name)
+            for name in dict.fromkeys(found)
+            if name not in mine and self.unknown(name) and inside.count(name) == self.everywhere.get(name)
+        ]
 
     def bound_high(self, one: Index, low: Term | None) -> tuple[Run | None, Size | None]:
         """The upper bound of a sum, and the size that it names: the n of i=1…n and of k=0…n-1."""
@@ -1270,6 +1286,8 @@ class Meaning:
         if len(x.shape) > 2:
             raise self.clash("a norm is that of a vector or a matrix", node.at)
         if is_matrix(x.shape) and kind == "":
+            kind = self.reading.norm
+        if is_matrix(x.shape) and kind == "":
             raise self.unread("the norm of a matrix was expected with its kind: F, 2, 1, ∞", node.at)
         if is_vector(x.shape) and kind not in ("", "1", "2", "inf", "F", "max"):
             raise self.clash(f"a vector has no norm {kind}", node.at)
@@ -1355,8 +1373,9 @@ class Meaning:
                 return body.run(env.replacing({name: changed.back(value)}, deeper=1))
 
             found = differences.along(moved, base, directions, rank, env.depth)
-            if is_complex or target.mark in ("Re", "Im"):
-                found = self.complex_part(found, moved, base, directions, rank, env.depth, target.mark, is_complex)
+            varies = is_complex or (target.letter in self.definitions and np.iscomplexobj(base))
+            if varies or target.mark in ("Re", "Im"):
+                found = self.complex_part(found, moved, base, directions, rank, env.depth, target.mark, varies)
             found = np.moveaxis(found, 0, -1)
             if places:
                 shape = tuple(int(s) for s in axes)
