@@ -139,7 +139,7 @@ def _clause(clause: str, found: Declarations) -> None:
     letters = [name(word) for word in rest.replace(",", " ").split()]
     if first == "let" and rest:
         found.lets.append(rest)
-        function = re.match(rf"\s*(\\?[A-Za-z]+(?:_?\{{?\w+\}}?)?)'*\s*\(", rest)
+        function = re.match(r"\s*(\\?[A-Za-z]+(?:_?\{?\w+\}?)?)'*\s*\(", rest)
         if function:
             found.functions.add(name(function[1]))
     elif first == "const":
