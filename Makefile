@@ -10,7 +10,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test test-all lint docs docs-links record errata mutants soak accuracy scale peers
+.PHONY: help check test test-all lint docs docs-links cheatsheets record errata mutants soak accuracy scale peers
 .PHONY: bench bench-quick bench-gpu names dist clean interpreter
 
 VENV ?= .venv
@@ -125,6 +125,11 @@ docs: $(DOCS) ## build the reference site into docs/_build/html, from the entrie
 	@mkdir -p docs/_build/source
 	@sed 's/^```.*//' docs/tutorial.md > docs/_build/tutorial.txt && $(RUN) -m doctest docs/_build/tutorial.txt
 	@$(RUN) -m sphinx -E -W --keep-going -n -q -c docs/site docs/_build/source $(SITE)
+
+# The sheets are printed from the site, and the site is built again with links to the PDFs.
+cheatsheets: docs ## print each chapter's cheat sheet as a PDF, with Chromium, and link them from the site (2 min)
+	@$(RUN) docs/site/print_sheets.py $(SITE) docs/_build/cheatsheets
+	@$(MAKE) --no-print-directory docs
 
 docs-links: docs ## follow every link inside the reference site, and see that it loads nothing from outside
 	@$(RUN) docs/site/links.py $(SITE)

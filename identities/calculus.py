@@ -53,13 +53,13 @@ def polynomial_dx(x, c):
 
 @polynomial.gradient("c", "ours")
 def polynomial_dc(x, c):
-    r"(1, x, \dots, x^{n-1})"
+    r"\sum_{k=0}^{n-1} x^k e_{k+1}"
     return jnp.vander(x[None], c.shape[0], increasing=True)[0]
 
 
 @polynomial.value("ours", computed=True)
 def polynomial_is_nested(x, c):
-    r"c_0 + x(c_1 + x(c_2 + \cdots))"
+    r"h_0, \quad h_k = c_k + x\,h_{k+1},\; h_{n-1} = c_{n-1}"
     return jnp.polyval(c[::-1], x)
 
 
@@ -109,7 +109,7 @@ def _slope(w, a, B):
 
 @identity("Derivative along the direction of steepest descent")
 def steepest_descent(w: Float[Array, "n"], a: Nonzero[Array, "m"], B: Float[Array, "m n"]) -> Scalar:
-    r"""\frac{\mathrm{d}}{\mathrm{d}t} L(w + tu)\Big|_{t=0}, \quad u = -\frac{\nabla L}{\|\nabla L\|},\;
+    r"""\frac{\mathrm{d}}{\mathrm{d}t} L(w + tu)\Big|_{t=0}, \quad u = -\frac{\nabla L(w)}{\|\nabla L(w)\|},\;
     L(w) = a^\top \sin(Bw)"""
     L = lambda z: a @ jnp.sin(B @ z)  # noqa: E731
     g = jax.grad(L)(w)
@@ -259,7 +259,7 @@ def cubic_pair_d2x(x):
 
 @identity("The same cubic along a line through the origin")
 def cubic_line(t: Scalar) -> Scalar:
-    r"x_1^2 x_2 + x_1 x_2^2, \quad x_1 = x_2 = t"
+    r"x_1^2 x_2 + x_1 x_2^2, \quad x = (t, t)"
     return t**2 * t + t * t**2
 
 
@@ -311,21 +311,21 @@ def plane_map_det_is_difference(x):
 
 
 def _score(z):
-    """The derivative of ln p_x(arcsinh z) - ln cosh(arcsinh z), entry by entry."""
+    """The derivative of ln p(arcsinh z) - ln cosh(arcsinh z), entry by entry."""
     return -jnp.arcsinh(z) / jnp.sqrt(1 + z**2) - z / (1 + z**2)
 
 
 @identity("Log density of a transformed Gaussian")
 def density_transformed(y: Float[Array, "n"], A: Invertible[Array, "n n"]) -> Scalar:
-    r"""\ln p_x(f^{-1}(y)) + \ln\left|\det \frac{\partial f^{-1}(y)}{\partial y}\right|, \quad y = f(x) = A \sinh(x),\;
-    x \sim \mathcal{N}(0, I)"""
+    r"""\ln p(h(y)) + \ln\left|\det \frac{\partial h(y)}{\partial y}\right|, \quad
+    p(x) = (2\pi)^{-n/2} \exp\left(-\tfrac{1}{2} x^\top x\right),\; h(y) = \operatorname{arcsinh}(A^{-1} y)"""
     inverse = lambda z: jnp.arcsinh(jnp.linalg.inv(A) @ z)  # noqa: E731
     return jnp.sum(jax.scipy.stats.norm.logpdf(inverse(y))) + jnp.linalg.slogdet(jax.jacfwd(inverse)(y))[1]
 
 
 @density_transformed.value("VCN N31", computed=True)
 def density_transformed_is_difference(y, A):
-    r"\ln p_x(x) - \ln|\det A| - \sum_i \ln \cosh x_i, \quad x = \operatorname{arcsinh}(A^{-1} y)"
+    r"\ln p(x) - \ln|\det A| - \sum_i \ln \cosh x_i, \quad x = \operatorname{arcsinh}(A^{-1} y)"
     lu = jax.scipy.linalg.lu_factor(A)
     z = jax.scipy.linalg.lu_solve(lu, y)
     logdet = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(lu[0]))))
@@ -369,21 +369,21 @@ def _adjoints(c, W):
 
 @identity("Last node of a computation graph")
 def graph_last(c: Float[Array, "n"], W: Float[Array, "n n"]) -> Scalar:
-    r"x_n, \quad x_i = c_i + \tanh\left(\sum_{j < i} W_{ij} x_j\right)"
+    r"x_n, \quad x_i = c_i + \tanh\left(\sum_{j=1}^{i-1} W_{ij} x_j\right),\; x_1 = c_1"
     return _nodes(c, W)[-1]
 
 
 @graph_last.gradient("c", "VCN N26", "MML 5.145")
 def graph_last_dc(c, W):
-    r"""g, \quad g_n = 1,\; g_i = \sum_{j > i} g_j\,\frac{\partial x_j}{\partial x_i},\;
-    \frac{\partial x_j}{\partial x_i} = \tanh'_j\,W_{ji}"""
+    r"\left[g_i\right]_i, \quad g_i = \sum_{j=i+1}^{n} g_j s_j W_{ji},\; g_n = 1,\; s_j = 1 - (x_j - c_j)^2"
     # c_i is added to node i, so that the derivative by c_i is the one by the node itself
     return _adjoints(c, W)[2]
 
 
 @graph_last.gradient("c", "ours")
 def graph_last_dc_solved(c, W):
-    r"(I - J)^{-\top} e_n, \quad J_{ij} = \tanh'_i\,W_{ij} \text{ for } j < i, \text{ and 0 elsewhere}"
+    r"""(I - J)^{-\top} e_n, \quad J_{ij} = s_i W_{ij} \text{ for } j < i, \text{ and 0 elsewhere},\;
+    s_i = 1 - (x_i - c_i)^2"""
     n = c.shape[0]
     W = jnp.tril(W, -1)
     slope = 1 / jnp.cosh(W @ _nodes(c, W)) ** 2
@@ -393,6 +393,7 @@ def graph_last_dc_solved(c, W):
 
 @graph_last.gradient("W", "ours", axes="ij")
 def graph_last_dW(c, W):
-    r"g_i \tanh'_i\,x_j \text{ for } j < i, \text{ and 0 elsewhere}"
+    r"""g_i s_i x_j \text{ for } j < i, \text{ and 0 elsewhere}, \quad
+    g_i = \sum_{j=i+1}^{n} g_j s_j W_{ji},\; g_n = 1,\; s_i = 1 - (x_i - c_i)^2"""
     x, slope, g = _adjoints(c, W)
     return jnp.tril(jnp.outer(g * slope, x), -1)

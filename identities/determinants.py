@@ -219,14 +219,14 @@ def cofactor_expansion_is_delta(X):
 
 @cofactor_expansion.value("ours")
 def cofactor_expansion_is_cofactors(X):
-    r"\sum_k \det\left(X \text{ with row } i \text{ replaced by } e_k^\top\right) X_{jk}"
+    r"\sum_k \det\left(X + e_i (e_k^\top - e_i^\top X)\right) X_{jk}"
     return _cofactors(X) @ X.T
 
 
-# the same without a derivative on the left
+# the same without a derivative on the left; X + e_i (e_k' - e_i' X) is X with e_k' for its row i
 @identity("Rows of X times the rows of its cofactors, each of them a determinant")
 def cofactor_rows(X: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    r"\sum_k \det\left(X \text{ with row } i \text{ replaced by } e_k^\top\right) X_{jk}"
+    r"\sum_k \det\left(X + e_i (e_k^\top - e_i^\top X)\right) X_{jk}"
     return _cofactors(X) @ X.T
 
 

@@ -32,21 +32,21 @@ def itself_dX(X):
 
 @identity("Vector x as a function of a scalar y")
 def vector_by_scalar(a: Float[Array, "n"], b: Float[Array, "n"], y: Scalar) -> Float[Array, "n"]:
-    r"x(y), \quad x_i = \sin(a_i y + b_i)"
+    r"x(y) = \sin(ya + b)"
     return jnp.sin(a * y + b)
 
 
 @vector_by_scalar.jacobian(
-    "y", printed("MCB 32a", r"\left[\frac{\partial x}{\partial y}\right]_i = \frac{\partial x_i}{\partial y}"), axes="i"
+    "y", printed("MCB 32a", r"\left[\frac{\partial x}{\partial y}\right]_i = \frac{\partial x_i}{\partial y}")
 )
 def vector_by_scalar_dy(a, b, y):
-    r"\frac{\partial x_i}{\partial y} = a_i\cos(a_i y + b_i)"
+    r"\left[\frac{\partial x(y)_i}{\partial y}\right]_i = a \circ \cos(ya + b)"
     return a * jnp.cos(a * y + b)
 
 
 @identity("Scalar x as a function of a vector y")
 def scalar_by_vector(a: Float[Array, "m"], B: Float[Array, "m n"], y: Float[Array, "n"]) -> Scalar:
-    r"x(y), \quad x = a^\top\sin(By)"
+    r"x(y) = a^\top\sin(By)"
     return a @ jnp.sin(B @ y)
 
 
@@ -54,23 +54,23 @@ def scalar_by_vector(a: Float[Array, "m"], B: Float[Array, "m n"], y: Float[Arra
     "y", printed("MCB 32a", r"\left[\frac{\partial x}{\partial y}\right]_i = \frac{\partial x}{\partial y_i}"), axes="i"
 )
 def scalar_by_vector_dy(a, B, y):
-    r"\frac{\partial x}{\partial y_i} = \sum_k a_k\cos\left((By)_k\right)B_{ki}"
+    r"\frac{\partial x(y)}{\partial y_i} = \sum_k a_k\cos\left((By)_k\right)B_{ki}"
     return (a * jnp.cos(B @ y)) @ B
 
 
 @identity("Vector x as a function of a vector y")
 def vector_by_vector(A: Float[Array, "m k"], B: Float[Array, "k n"], y: Float[Array, "n"]) -> Float[Array, "m"]:
-    r"x(y), \quad x = A\sin(By)"
+    r"x(y) = A\sin(By)"
     return A @ jnp.sin(B @ y)
 
 
 @vector_by_vector.jacobian(
     "y",
     printed("MCB 32a", r"\left[\frac{\partial x}{\partial y}\right]_{ij} = \frac{\partial x_i}{\partial y_j}"),
-    axes="ij",
+    axes="i j",
 )
 def vector_by_vector_dy(A, B, y):
-    r"\frac{\partial x_i}{\partial y_j} = \sum_k A_{ik}\cos\left((By)_k\right)B_{kj}"
+    r"\frac{\partial x(y)_i}{\partial y_j} = \sum_k A_{ik}\cos\left((By)_k\right)B_{kj}"
     return (A * jnp.cos(B @ y)[None, :]) @ B
 
 
@@ -110,25 +110,25 @@ def affine_along_dA_dX_dC(A, X, C, dA, dX, dC):
 
 @identity("Scalar times a matrix")
 def scaled(a: Scalar, X: Float[Array, "m n"]) -> Float[Array, "m n"]:
-    r"\alpha X"
+    r"aX"
     return a * X
 
 
 @scaled.differential("X", "MCB 34")
 def scaled_along_dX(a, X, dX):
-    r"\alpha\,\mathrm{d}X"
+    r"a\,\mathrm{d}X"
     return a * dX
 
 
 @scaled.differential("a X", "ours")
 def scaled_along_da_dX(a, X, da, dX):
-    r"\mathrm{d}\alpha\,X + \alpha\,\mathrm{d}X"
+    r"\mathrm{d}a\,X + a\,\mathrm{d}X"
     return da * X + a * dX
 
 
 @scaled.differential("X", "MCB 34", given={"a": Complex[Array, ""], "X": Complex[Array, "m n"]})
 def scaled_along_dX_complex(a, X, dX):
-    r"\alpha\,\mathrm{d}X"
+    r"a\,\mathrm{d}X"
     return a * dX
 
 

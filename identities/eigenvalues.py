@@ -88,7 +88,7 @@ def eig_perron(X: Positive[Array, "n n"]) -> Scalar:
 
 @eig_perron.gradient("X", "ours")
 def eig_perron_dX(X):
-    r"\frac{uv^\top}{u^\top v}, \quad Xv = \lambda v,\; X^\top u = \lambda u"
+    r"\frac{uv^\top}{u^\top v}, \quad Xv = rv,\; X^\top u = ru,\; r = \max_i \operatorname{Re}\lambda_i(X)"
     values, V = jnp.linalg.eig(X)
     k = jnp.argmax(jnp.real(values))
     v, last = V[:, k], jnp.zeros(len(X), V.dtype).at[k].set(1)
@@ -101,33 +101,33 @@ def eig_perron_dX(X):
 
 @identity("Eigenvalues of a symmetric matrix in ascending order")
 def eigh_values(A: DistinctEigenvalues[Array, "n n"]) -> Float[Array, "n"]:
-    r"(\lambda_1, \dots, \lambda_n)"
+    r"\lambda, \quad A = V\operatorname{diag}(\lambda)V^\top,\; V^\top V = I"
     return jnp.linalg.eigvalsh(A)
 
 
 @eigh_values.differential("A", "MCB 67")
 def eigh_values_along_dA(A, dA):
-    r"\left(v_i^\top\,\mathrm{d}A\,v_i\right)_i"
+    r"\left(v_i^\top\,\mathrm{d}A\,v_i\right)_i, \quad V = [v_1, \dots, v_n]"
     V = jnp.linalg.eigh(A)[1]
     return jnp.sum(V * (dA @ V), axis=0)
 
 
 @eigh_values.jacobian("A", "ours", axes="i jk")
 def eigh_values_dA(A):
-    r"(v_i)_j\,(v_i)_k"
+    r"(v_i)_j\,(v_i)_k, \quad V = [v_1, \dots, v_n]"
     rows = jnp.linalg.eigh(A)[1].T
     return RowOuters(rows, rows)
 
 
 @identity("Largest eigenvalue of a symmetric matrix")
 def eigh_largest(A: DistinctEigenvalues[Array, "n n"]) -> Scalar:
-    r"\lambda_n"
+    r"\lambda_n, \quad A = V\operatorname{diag}(\lambda)V^\top,\; V^\top V = I"
     return jnp.linalg.eigvalsh(A)[-1]
 
 
 @eigh_largest.gradient("A", "ours")
 def eigh_largest_dA(A):
-    r"v_n v_n^\top"
+    r"v_n v_n^\top, \quad V = [v_1, \dots, v_n]"
     v = jnp.linalg.eigh(A)[1][:, -1]
     return jnp.outer(v, v)
 
@@ -135,8 +135,8 @@ def eigh_largest_dA(A):
 @eigh_largest.hessian("A", "ours", axes="ij kl")
 def eigh_largest_d2A(A):
     r"""
-    \tfrac{1}{2}\left[v_i v_k R_{jl} + v_i v_l R_{jk} + v_j v_k R_{il} + v_j v_l R_{ik}\right],
-    \quad v = v_n,\; R = (\lambda_n I - A)^+
+    \tfrac{1}{2}\left[u_i u_k R_{jl} + u_i u_l R_{jk} + u_j u_k R_{il} + u_j u_l R_{ik}\right],
+    \quad u = v_n,\; R = (\lambda_n I - A)^+,\; V = [v_1, \dots, v_n]
     """
     values, V = jnp.linalg.eigh(A)
     v, swap = V[:, -1], Transposition(A.shape, A.dtype)
@@ -148,7 +148,7 @@ def eigh_largest_d2A(A):
 
 @identity("Eigenvectors of a symmetric matrix, as columns, the first entry of each positive")
 def eigh_vectors(A: DistinctEigenvalues[Array, "n n"]) -> Float[Array, "n n"]:
-    r"[v_1, \dots, v_n]"
+    r"V, \quad A = V\operatorname{diag}(\lambda)V^\top,\; V^\top V = I"
     return _upright(jnp.linalg.eigh(A)[1])
 
 
@@ -160,7 +160,7 @@ def eigh_vectors(A: DistinctEigenvalues[Array, "n n"]) -> Float[Array, "n n"]:
     ),
 )
 def eigh_vectors_along_dA(A, dA):
-    r"\left[(\lambda_1 I - A)^+\,\mathrm{d}A\,v_1, \dots, (\lambda_n I - A)^+\,\mathrm{d}A\,v_n\right]"
+    r"\sum_i (\lambda_i I - A)^+\,\mathrm{d}A\,v_i e_i^\top, \quad V = [v_1, \dots, v_n]"
     # each of these pseudo-inverses has the eigenvectors of A, so that one decomposition serves them all
     values, V = jnp.linalg.eigh(A)
     V = _upright(V)
@@ -169,7 +169,10 @@ def eigh_vectors_along_dA(A, dA):
 
 @eigh_vectors.jacobian("A", "ours", axes="ai jk")
 def eigh_vectors_dA(A):
-    r"\tfrac{1}{2}\sum_{l \ne i} \frac{(v_l)_a\left((v_l)_j (v_i)_k + (v_l)_k (v_i)_j\right)}{\lambda_i - \lambda_l}"
+    r"""
+    \tfrac{1}{2}\sum_{l \ne i} \frac{(v_l)_a\left((v_l)_j (v_i)_k + (v_l)_k (v_i)_j\right)}{\lambda_i - \lambda_l},
+    \quad V = [v_1, \dots, v_n]
+    """
     values, V = jnp.linalg.eigh(A)
     V = _upright(V)
     # V (F o (V' D V)), of which D and its transpose give a half each
@@ -179,7 +182,7 @@ def eigh_vectors_dA(A):
 
 @identity("Inner product with the eigenvalues and the eigenvectors of a symmetric matrix")
 def eigh_inner(w: Float[Array, "n"], G: Float[Array, "n n"], A: DistinctEigenvalues[Array, "n n"]) -> Scalar:
-    r"\sum_i w_i\lambda_i + \operatorname{tr}(G^\top V), \quad V = [v_1, \dots, v_n]"
+    r"\sum_i w_i\lambda_i + \operatorname{tr}(G^\top V), \quad A = V\operatorname{diag}(\lambda)V^\top,\; V^\top V = I"
     values, V = jnp.linalg.eigh(A)
     return w @ values + jnp.trace(G.T @ _upright(V))
 

@@ -132,13 +132,13 @@ def uv_masked_dX(M, X, U, V):
 
 @uv_masked.hessian("U", "ours")
 def uv_masked_d2U(M, X, U, V):
-    r"\left[\,2\,\delta_{ip}\,(V \operatorname{diag}(M_{i\cdot}) V^\top)_{jq}\right]_{ij,\,pq}"
+    r"\left[\,2\,\delta_{ip}\sum_l M_{il} V_{jl} V_{ql}\right]_{ij,\,pq}"
     return PerRow(2 * weighted_grams(M, V))
 
 
 @uv_masked.hessian("V", "ours")
 def uv_masked_d2V(M, X, U, V):
-    r"\left[\,2\,(U^\top \operatorname{diag}(M_{\cdot j}) U)_{ip}\,\delta_{jq}\right]_{ij,\,pq}"
+    r"\left[\,2\,\delta_{jq}\sum_l M_{lj} U_{li} U_{lp}\right]_{ij,\,pq}"
     return PerColumn(2 * weighted_grams(M.T, U.T))
 
 

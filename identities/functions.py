@@ -29,7 +29,7 @@ def lse_dx(x):
 
 @lse.hessian("x", "ours")
 def lse_d2x(x):
-    r"\operatorname{diag}(p) - p p^\top"
+    r"\operatorname{diag}(p) - p p^\top, \quad p_i = \frac{e^{x_i}}{\sum_j e^{x_j}}"
     p = jax.nn.softmax(x)
     return jnp.diag(p) - jnp.outer(p, p)
 
@@ -90,14 +90,14 @@ def softmax(x: Float[Array, "n"]) -> Float[Array, "n"]:
 
 @softmax.jacobian("x", "ours")
 def softmax_dx(x):
-    r"\operatorname{diag}(p) - p p^\top"
+    r"\operatorname{diag}(p) - p p^\top, \quad p_i = \frac{e^{x_i}}{\sum_j e^{x_j}}"
     p = jax.nn.softmax(x)
     return jnp.diag(p) - jnp.outer(p, p)
 
 
 @softmax.differential("x", "ours")
 def softmax_along_dx(x, dx):
-    r"p \circ (\mathrm{d}x - 1 p^\top \mathrm{d}x)"
+    r"p \circ (\mathrm{d}x - \mathbf{1} p^\top \mathrm{d}x), \quad p_i = \frac{e^{x_i}}{\sum_j e^{x_j}}"
     p = jax.nn.softmax(x)
     return p * (dx - p @ dx)
 
@@ -131,7 +131,7 @@ def squares_chain_dw_chain(w, x, y, z):
     r"""\frac{\partial f}{\partial u}\left(\frac{\partial u}{\partial a}\frac{\partial a}{\partial w}
     + \frac{\partial u}{\partial b}\frac{\partial b}{\partial w}\right)
     + \frac{\partial f}{\partial v}\left(\frac{\partial v}{\partial a}\frac{\partial a}{\partial w}
-    + \frac{\partial v}{\partial b}\frac{\partial b}{\partial w}\right)"""
+    + \frac{\partial v}{\partial b}\frac{\partial b}{\partial w}\right), \quad f = (u + v)^2"""
     s, d = w + x + y + z, w + x - y - z
     a, b = s**2, d**2
     f_u = f_v = 2 * ((a + b) ** 2 + (a - b) ** 2)
@@ -260,7 +260,8 @@ def root_cos_dx_paths(x):
     r"""\left(\frac{\partial f}{\partial d}\frac{\partial d}{\partial c}
     + \frac{\partial f}{\partial e}\frac{\partial e}{\partial c}\right)
     \left(\frac{\partial c}{\partial a} + \frac{\partial c}{\partial b}\frac{\partial b}{\partial a}\right)
-    \frac{\partial a}{\partial x}"""
+    \frac{\partial a}{\partial x}, \quad
+    f = d + e,\; d = \sqrt{c},\; e = \cos c,\; c = a + b,\; b = \exp a,\; a = x^2"""
     a = x**2
     b = jnp.exp(a)
     c = a + b
@@ -278,7 +279,8 @@ def root_cos_dx_printed_VCN_N22(x):
     r"""\frac{\partial f}{\partial d}\frac{\partial d}{\partial c}
     \frac{\partial c}{\partial a}\frac{\partial a}{\partial x}
     + \frac{\partial f}{\partial e}\frac{\partial e}{\partial c}
-    \frac{\partial c}{\partial a}\frac{\partial a}{\partial x}"""
+    \frac{\partial c}{\partial a}\frac{\partial a}{\partial x}, \quad
+    f = d + e,\; d = \sqrt{c},\; e = \cos c,\; c = a + b,\; b = \exp a,\; a = x^2"""
     a = x**2
     c = a + jnp.exp(a)
     d_c, e_c, a_x = 1 / (2 * jnp.sqrt(c)), -jnp.sin(c), 2 * x
@@ -356,7 +358,7 @@ def graph_from_a(a: Positive[Array, ""]) -> Scalar:
 @graph_from_a.gradient("a", "VCN N22")
 def graph_from_a_da(a):
     r"""\frac{\partial f}{\partial c}\frac{\partial c}{\partial a}
-    + \frac{\partial f}{\partial b}\frac{\partial b}{\partial a}"""
+    + \frac{\partial f}{\partial b}\frac{\partial b}{\partial a}, \quad f = \sqrt{c} + \cos c"""
     b = jnp.exp(a)
     c = a + b
     f_c = 0.5 / jnp.sqrt(c) - jnp.sin(c)

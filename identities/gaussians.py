@@ -30,7 +30,8 @@ def _back(L, B):
 
 @identity("Log likelihood of a Gaussian sample")
 def gauss_loglik(X: Float[Array, "n d"], m: Float[Array, "d"], S: PosDef[Array, "d d"]) -> Scalar:
-    r"\ln \prod_{i=1}^n \frac{1}{\sqrt{\det(2\pi S)}} \exp\left[-\tfrac{1}{2}(x_i - m)^\top S^{-1} (x_i - m)\right]"
+    r"""\ln \prod_{i=1}^n \frac{1}{\sqrt{\det(2\pi S)}}
+    \exp\left[-\tfrac{1}{2}(X^\top e_i - m)^\top S^{-1} (X^\top e_i - m)\right]"""
     R = X - m[None, :]
     return -(len(X) / 2) * jnp.log(jnp.linalg.det(2 * jnp.pi * S)) - jnp.sum((R @ jnp.linalg.inv(S)) * R) / 2
 
@@ -38,21 +39,21 @@ def gauss_loglik(X: Float[Array, "n d"], m: Float[Array, "d"], S: PosDef[Array, 
 @gauss_loglik.value("ours", computed=True)
 def gauss_loglik_is_cholesky(X, m, S):
     r"""-n \sum_j \ln\left(\sqrt{2\pi}\,L_{jj}\right) - \tfrac{1}{2}\|Z\|_F^2,
-    \quad S = LL^\top,\; Z = L^{-1}(X - 1m^\top)^\top"""
+    \quad S = LL^\top,\; Z = L^{-1}(X - \mathbf{1}m^\top)^\top"""
     L, Z = _whitened(X, m, S)
     return -len(X) * jnp.sum(jnp.log((2 * jnp.pi) ** 0.5 * jnp.diagonal(L))) - jnp.sum(Z**2) / 2
 
 
 @gauss_loglik.gradient("m", "ours")
 def gauss_loglik_dm(X, m, S):
-    r"S^{-1}\sum_{i=1}^n (x_i - m)"
+    r"S^{-1}\sum_{i=1}^n (X^\top e_i - m)"
     L, Z = _whitened(X, m, S)
     return _back(L, jnp.sum(Z, 1))
 
 
 @gauss_loglik.gradient("S", "ours")
 def gauss_loglik_dS(X, m, S):
-    r"\tfrac{1}{2}\left(S^{-1} \Big(\sum_{i=1}^n (x_i - m)(x_i - m)^\top\Big) S^{-1} - n\,S^{-1}\right)"
+    r"\tfrac{1}{2}\left(S^{-1} R^\top R S^{-1} - n\,S^{-1}\right), \quad R = X - \mathbf{1}m^\top"
     L, Z = _whitened(X, m, S)
     # between the two solves stands what is left of the scatter once it is whitened: nothing is inverted
     middle = (Z @ Z.T - len(X) * jnp.eye(len(m), dtype=S.dtype)) / 2
@@ -61,7 +62,7 @@ def gauss_loglik_dS(X, m, S):
 
 @gauss_loglik.gradient("X", "ours")
 def gauss_loglik_dX(X, m, S):
-    r"-(X - 1m^\top) S^{-1}"
+    r"-(X - \mathbf{1}m^\top) S^{-1}"
     L, Z = _whitened(X, m, S)
     return -_back(L, Z).T
 

@@ -292,7 +292,7 @@ def linear_map_along_dA_dx(A, x, dA, dx):
 # the print has both indices on its right-hand side, so the sum over j is set beside each of the n columns
 @identity("Sum of all partial derivatives of one component of a linear map, beside every entry of its row")
 def jacobian_row_sums(A: Float[Array, "m n"], x: Float[Array, "n"]) -> Float[Array, "m n"]:
-    r"\left(\sum_{l=1}^{n} \frac{\partial (Ax)_i}{\partial x_l}\right)_{ij}"
+    r"\sum_{l=1}^{n} \frac{\partial (Ax)_i}{\partial x_l}"
     sums = jnp.sum(jax.jacfwd(lambda x: A @ x)(x), axis=1)
     return jnp.broadcast_to(sums[:, None], A.shape)
 

@@ -65,7 +65,7 @@ def tr_poly_dX(X, c):
 
 @tr_poly.gradient("c", "ours")
 def tr_poly_dc(X, c):
-    r"\left[\operatorname{tr}(X^k)\right]_k"
+    r"\sum_{k=0}^{p-1} \operatorname{tr}(X^k)\,e_{k+1}"
     powers = [jnp.eye(X.shape[0], dtype=X.dtype)]
     # a trace of a product needs no product: half of the powers are enough
     for _ in range(len(c) // 2):
@@ -75,7 +75,7 @@ def tr_poly_dc(X, c):
 
 @tr_poly.value("ours", computed=True)
 def tr_poly_is_computed(X, c):
-    r"c_0 n + \sum_{ij} X_{ji}\left(c_1 I + X(c_2 I + \cdots)\right)_{ij}"
+    r"c_0 n + \sum_{ij} X_{ji} H_{ij}, \quad H = \sum_{k=1}^{p-1} c_k X^{k-1}"
     total = _scaled_identity(c[-1], X)
     for k in range(len(c) - 2, 0, -1):
         total = total @ X + _scaled_identity(c[k], X)
@@ -303,7 +303,7 @@ def tr_xk_dX(X, k):
 
 @tr_xk.hessian("X", "ours")
 def tr_xk_d2X(X, k):
-    r"\left[k \sum_{r=0}^{k-2} (X^r)_{jk}\,(X^{k-2-r})_{li}\right]_{ijkl}"
+    r"\left[k \sum_{r=0}^{k-2} (X^r)_{jp}\,(X^{k-2-r})_{qi}\right]_{ij,\,pq}"
     n = X.shape[0]
     powers = [jnp.eye(n, dtype=X.dtype)]
     for _ in range(k - 2):

@@ -88,21 +88,21 @@ def layer(x: Float[Array, "n"], A: Float[Array, "m n"], b: Float[Array, "m"]) ->
 
 @layer.jacobian("x", "VCN N23")
 def layer_dx(x, A, b):
-    r"\operatorname{diag}(\sigma')\,A, \quad \sigma' = \sigma \circ (1 - \sigma)"
+    r"\operatorname{diag}(s \circ (1 - s))\,A, \quad s = \sigma(Ax + b)"
     s = jax.nn.sigmoid(A @ x + b)
     return (s * (1 - s))[:, None] * A
 
 
 @layer.jacobian("b", "VCN N23")
 def layer_db(x, A, b):
-    r"\operatorname{diag}(\sigma'), \quad \sigma' = \sigma \circ (1 - \sigma)"
+    r"\operatorname{diag}(s \circ (1 - s)), \quad s = \sigma(Ax + b)"
     s = jax.nn.sigmoid(A @ x + b)
     return jnp.diag(s * (1 - s))
 
 
 @layer.jacobian("A", "VCN N23", axes="i kl")
 def layer_dA(x, A, b):
-    r"\delta_{ik}\,\sigma'_i\,x_l, \quad \sigma' = \sigma \circ (1 - \sigma)"
+    r"\delta_{ik}\,s_i (1 - s_i)\,x_l, \quad s = \sigma(Ax + b)"
     s = jax.nn.sigmoid(A @ x + b)
     return Entrywise(s * (1 - s)) @ EachRowVector(x, rows=len(b))
 
@@ -254,7 +254,8 @@ def three_layers(
     b2: Float[Array, "r"],
     y: Float[Array, "r"],
 ) -> Scalar:
-    r"\left\|y - \sigma(A_2\,\sigma(A_1\,\sigma(A_0 x + b_0) + b_1) + b_2)\right\|^2"
+    r"""\|y - f_3\|^2, \quad f_3 = \sigma(A_2 f_2 + b_2),\; f_2 = \sigma(A_1 f_1 + b_1),\; f_1 = \sigma(A_0 x + b_0),\;
+    \sigma(z) = \frac{1}{1 + e^{-z}}"""
     f = x
     for A, b in ((A0, b0), (A1, b1), (A2, b2)):
         f = jax.nn.sigmoid(A @ f + b)
@@ -263,45 +264,49 @@ def three_layers(
 
 @three_layers.gradient("A2", "VCN N23", "MML 5.115")
 def three_layers_dA2(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_3 f_2^\top, \quad z_3 = 2\,\sigma'_3 \circ (f_3 - y)"
+    r"z_3 f_2^\top, \quad z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"
     f, z = _three(x, A0, b0, A1, b1, A2, b2, y)
     return jnp.outer(z[2], f[1])
 
 
 @three_layers.gradient("b2", "VCN N23", "MML 5.115")
 def three_layers_db2(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_3 = 2\,\sigma'_3 \circ (f_3 - y)"
+    r"2 f_3 \circ (1 - f_3) \circ (f_3 - y)"
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][2]
 
 
 @three_layers.gradient("A1", "VCN N23", "MML 5.116")
 def three_layers_dA1(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_2 f_1^\top, \quad z_2 = \sigma'_2 \circ A_2^\top z_3"
+    r"""z_2 f_1^\top, \quad z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\;
+    z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     f, z = _three(x, A0, b0, A1, b1, A2, b2, y)
     return jnp.outer(z[1], f[0])
 
 
 @three_layers.gradient("b1", "VCN N23", "MML 5.116")
 def three_layers_db1(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_2 = \sigma'_2 \circ A_2^\top z_3"
+    r"f_2 \circ (1 - f_2) \circ A_2^\top z_3, \quad z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][1]
 
 
 @three_layers.gradient("A0", "VCN N23", "MML 5.117")
 def three_layers_dA0(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_1 x^\top, \quad z_1 = \sigma'_1 \circ A_1^\top z_2"
+    r"""z_1 x^\top, \quad z_1 = f_1 \circ (1 - f_1) \circ A_1^\top z_2,\;
+    z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\; z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     return jnp.outer(_three(x, A0, b0, A1, b1, A2, b2, y)[1][0], x)
 
 
 @three_layers.gradient("b0", "VCN N23", "MML 5.117")
 def three_layers_db0(x, A0, b0, A1, b1, A2, b2, y):
-    r"z_1 = \sigma'_1 \circ A_1^\top z_2"
+    r"""f_1 \circ (1 - f_1) \circ A_1^\top z_2, \quad
+    z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\; z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][0]
 
 
 @three_layers.gradient("x", "VCN N23")
 def three_layers_dx(x, A0, b0, A1, b1, A2, b2, y):
-    r"A_0^\top z_1"
+    r"""A_0^\top z_1, \quad z_1 = f_1 \circ (1 - f_1) \circ A_1^\top z_2,\;
+    z_2 = f_2 \circ (1 - f_2) \circ A_2^\top z_3,\; z_3 = 2 f_3 \circ (1 - f_3) \circ (f_3 - y)"""
     return _three(x, A0, b0, A1, b1, A2, b2, y)[1][0] @ A0
 
 
@@ -332,32 +337,34 @@ def two_layers_half(
     b2: Float[Array, "m"],
     y: Float[Array, "m"],
 ) -> Scalar:
-    r"\frac{1}{2}\left\|y - \sigma(W_2\,\sigma(W_1^\top x + b_1) + b_2)\right\|^2"
+    r"""\tfrac{1}{2}\|y - a_2\|^2, \quad a_2 = \sigma(W_2 a_1 + b_2),\; a_1 = \sigma(W_1^\top x + b_1),\;
+    \sigma(z) = \frac{1}{1 + e^{-z}}"""
     return jnp.sum((y - jax.nn.sigmoid(W2 @ jax.nn.sigmoid(x @ W1 + b1) + b2)) ** 2) / 2
 
 
 @two_layers_half.gradient("W2", "VCN N24")
 def two_layers_half_dW2(x, W1, b1, W2, b2, y):
-    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ \sigma'_2"
+    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     a1, _, d2 = _two(x, W1, b1, W2, b2, y)
     return jnp.outer(d2, a1)
 
 
 @two_layers_half.gradient("b2", "VCN N24")
 def two_layers_half_db2(x, W1, b1, W2, b2, y):
-    r"d_2 = (a_2 - y) \circ \sigma'_2"
+    r"(a_2 - y) \circ a_2 \circ (1 - a_2)"
     return _two(x, W1, b1, W2, b2, y)[2]
 
 
 @two_layers_half.gradient("W1", "VCN N24")
 def two_layers_half_dW1(x, W1, b1, W2, b2, y):
-    r"x\,d_1^\top, \quad d_1 = \sigma'_1 \circ W_2^\top d_2"
+    r"""x\,d_1^\top, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     return jnp.outer(x, _two(x, W1, b1, W2, b2, y)[1])
 
 
 @two_layers_half.gradient("b1", "VCN N24 where the hidden layer is as wide as the input")
 def two_layers_half_db1(x, W1, b1, W2, b2, y):
-    r"d_1 = \sigma'_1 \circ W_2^\top d_2"
+    r"a_1 \circ (1 - a_1) \circ W_2^\top d_2, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     return _two(x, W1, b1, W2, b2, y)[1]
 
 
@@ -369,14 +376,16 @@ def two_layers_half_db1(x, W1, b1, W2, b2, y):
     given={"x": Float[Array, "2"], "W1": Float[Array, "2 h"]},
 )
 def two_layers_half_db1_printed_VCN_N24(x, W1, b1, W2, b2, y):
-    r"[i \le n]\,(d_1)_i"
+    r"""\left[[i \le 2]\,(d_1)_i\right]_i, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     d1 = _two(x, W1, b1, W2, b2, y)[1]
     return jnp.where(jnp.arange(d1.shape[0]) < x.shape[0], d1, jnp.zeros_like(d1))
 
 
 @two_layers_half.gradient("x", "ours")
 def two_layers_half_dx(x, W1, b1, W2, b2, y):
-    r"W_1 d_1"
+    r"""W_1 d_1, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     return W1 @ _two(x, W1, b1, W2, b2, y)[1]
 
 
@@ -389,13 +398,14 @@ def two_layers(
     b2: Float[Array, "m"],
     y: Float[Array, "m"],
 ) -> Scalar:
-    r"\left\|y - \sigma(W_2\,\sigma(W_1^\top x + b_1) + b_2)\right\|^2"
+    r"""\|y - a_2\|^2, \quad a_2 = \sigma(W_2 a_1 + b_2),\; a_1 = \sigma(W_1^\top x + b_1),\;
+    \sigma(z) = \frac{1}{1 + e^{-z}}"""
     return jnp.sum((y - jax.nn.sigmoid(W2 @ jax.nn.sigmoid(x @ W1 + b1) + b2)) ** 2)
 
 
 @two_layers.gradient("W2", "ours")
 def two_layers_dW2(x, W1, b1, W2, b2, y):
-    r"2 d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ \sigma'_2"
+    r"2 d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     a1, _, d2 = _two(x, W1, b1, W2, b2, y)
     return 2 * jnp.outer(d2, a1)
 
@@ -407,12 +417,13 @@ def two_layers_dW2(x, W1, b1, W2, b2, y):
     because="the backward pass belongs to half the squared loss; the stated loss has no half",
 )
 def two_layers_dW2_printed_VCN_N24(x, W1, b1, W2, b2, y):
-    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ \sigma'_2"
+    r"d_2 a_1^\top, \quad d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"
     a1, _, d2 = _two(x, W1, b1, W2, b2, y)
     return jnp.outer(d2, a1)
 
 
 @two_layers.gradient("W1", "ours")
 def two_layers_dW1(x, W1, b1, W2, b2, y):
-    r"2 x\,d_1^\top, \quad d_1 = \sigma'_1 \circ W_2^\top d_2"
+    r"""2 x\,d_1^\top, \quad d_1 = a_1 \circ (1 - a_1) \circ W_2^\top d_2,\;
+    d_2 = (a_2 - y) \circ a_2 \circ (1 - a_2)"""
     return 2 * jnp.outer(x, _two(x, W1, b1, W2, b2, y)[1])

@@ -169,7 +169,7 @@ def bilinear_power(a: Float[Array, "m"], X: Float[Array, "m m"], n: Count[int, "
 
 @bilinear_power.value("ours", computed=True)
 def bilinear_power_is_computed(a, X, n, b):
-    r"a^\top(X(X \cdots (Xb)))"
+    r"a^\top z_n, \quad z_i = X z_{i-1},\; z_0 = b"
     return a @ _power_times(X, b, n)
 
 

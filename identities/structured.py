@@ -176,9 +176,8 @@ def chain_dX(A, X, B, G, K):
 )
 def chain_dX_sum(A, X, B, G, K):
     r"""
-    \sum_{kl}\frac{\partial g}{\partial u_{kl}}\,\frac{\partial u_{kl}}{\partial x_{ij}}, \quad
-    \frac{\partial g}{\partial U} = G + \tfrac{1}{2}(K + K^\top)U,\;
-    \frac{\partial u_{kl}}{\partial x_{ij}} = (1 - u_{kl}^2)A_{ki}B_{jl}
+    \sum_{kl}\frac{\partial g(U)}{\partial U_{kl}}\,\frac{\partial U_{kl}}{\partial X_{ij}}
+    = \sum_{kl} \left(G + \tfrac{1}{2}(K + K^\top)U\right)_{kl} (1 - U_{kl}^2)\,A_{ki} B_{jl}
     """
     U = jnp.tanh(A @ X @ B)
     inner = jnp.einsum("kl,ki,jl->klij", 1 - U * U, A, B)
@@ -196,9 +195,9 @@ def chain_dX_sum(A, X, B, G, K):
 )
 def chain_dX_trace(A, X, B, G, K):
     r"""
-    \operatorname{tr}\left[\left(\frac{\partial g}{\partial U}\right)^\top\frac{\partial U}{\partial x_{ij}}\right],
-    \quad \frac{\partial g}{\partial U} = G + \tfrac{1}{2}(K + K^\top)U,\;
-    \frac{\partial U}{\partial x_{ij}} = (1 - U \circ U) \circ (A e_i e_j^\top B)
+    \operatorname{tr}\left[\left(\frac{\partial g(U)}{\partial U}\right)^\top\frac{\partial U}{\partial X_{ij}}\right]
+    = \operatorname{tr}\left[\left(G + \tfrac{1}{2}(K + K^\top)U\right)^\top
+    \left((1 - U \circ U) \circ (A e_i e_j^\top B)\right)\right]
     """
     U = jnp.tanh(A @ X @ B)
     outer, slope = G + _sym(K) @ U, 1 - U * U
@@ -291,13 +290,15 @@ def open_structured_dA_within(a, A, b):
 
 @open_structured.gradient("A", "MCB 133", given={"A": Diagonal[Array, "n n"]}, entries="diagonal", axes="ij")
 def open_structured_dA_diagonal(a, A, b):
-    r"\sum_{kl} G_{kl}\,S^{ij}_{kl} = \delta_{ij}\,G_{ij}, \quad G = (a \circ \cos(Ab))\,b^\top"
+    r"""\sum_{kl} G_{kl}\,S^{ij}_{kl} = \delta_{ij}\,G_{ij}, \quad G = (a \circ \cos(Ab))\,b^\top,\;
+    S^{ij}_{kl} = \delta_{ij}\,\delta_{ik}\,\delta_{jl}"""
     return jnp.diag(a * jnp.cos(A @ b) * b)
 
 
 @open_structured.gradient("A", "MCB 133", given={"A": Toeplitz[Array, "n n"]}, entries="toeplitz", axes="ij")
 def open_structured_dA_toeplitz(a, A, b):
-    r"\sum_{kl} G_{kl}\,S^{ij}_{kl} = \sum_{l - k = j - i} G_{kl}, \quad G = (a \circ \cos(Ab))\,b^\top"
+    r"""\sum_{kl} G_{kl}\,S^{ij}_{kl} = \sum_{l - k = j - i} G_{kl}, \quad G = (a \circ \cos(Ab))\,b^\top,\;
+    S^{ij}_{kl} = \delta_{l - k,\, j - i}"""
     return _diagonal_sums(_open_gradient(a, A, b))
 
 
@@ -305,7 +306,8 @@ def open_structured_dA_toeplitz(a, A, b):
     "A", "MCB 133", given={"A": SymmetricToeplitz[Array, "n n"]}, entries="symmetric toeplitz", axes="ij"
 )
 def open_structured_dA_symtoeplitz(a, A, b):
-    r"\sum_{kl} G_{kl}\,S^{ij}_{kl} = \sum_{|l - k| = |j - i|} G_{kl}, \quad G = (a \circ \cos(Ab))\,b^\top"
+    r"""\sum_{kl} G_{kl}\,S^{ij}_{kl} = \sum_{|l - k| = |j - i|} G_{kl}, \quad G = (a \circ \cos(Ab))\,b^\top,\;
+    S^{ij}_{kl} = \delta_{|l - k|,\, |j - i|}"""
     distance = jnp.abs(_gap(A.shape[0]))
     sums = jnp.zeros(A.shape[0], A.dtype).at[distance].add(_open_gradient(a, A, b))
     return sums[distance]

@@ -21,27 +21,27 @@ from identities.operators import EachColumn, EachRowVector, Entrywise, Kronecker
 
 @identity("Matrix as a function of a vector")
 def matrix_of_vector(C: Float[Array, "p q n"], x: Float[Array, "n"]) -> Float[Array, "p q"]:
-    r"\tanh\left(\sum_k C_{ijk} x_k\right)_{ij}"
+    r"T, \quad T_{ij} = \tanh\left(\sum_k C_{ijk} x_k\right)"
     return jnp.tanh(jnp.tensordot(C, x, 1))
 
 
 @matrix_of_vector.jacobian("x", "VCN N8", axes="ij k")
 def matrix_of_vector_dx(C, x):
-    r"(1 - T_{ij}^2)\,C_{ijk}, \quad T = \tanh\left(\sum_k C_{ijk} x_k\right)_{ij}"
+    r"(1 - T_{ij}^2)\,C_{ijk}"
     # C is as large as the derivative: no operator would be smaller
     return (1 - jnp.tanh(C @ x) ** 2)[:, :, None] * C
 
 
 @matrix_of_vector.jacobian("x", "VCN N8")
 def matrix_of_vector_dx_collated(C, x):
-    r"\left[\frac{\partial T}{\partial x_1}, \dots, \frac{\partial T}{\partial x_n}\right] \text{ along a last axis}"
+    r"\left[\left(\frac{\partial T}{\partial x_k}\right)_{ij}\right]_{ijk}"
     slope = 1 - jnp.tanh(C @ x) ** 2
     return jnp.stack([slope * C[:, :, k] for k in range(x.shape[0])], axis=-1)
 
 
 @matrix_of_vector.jacobian("x", "VCN N8")
 def matrix_of_vector_dx_flattened(C, x):
-    r"\frac{\partial \tilde T}{\partial x} \in \mathbb{R}^{pq \times n} \text{ reshaped to } p \times q \times n"
+    r"\left[\left(\frac{\partial \operatorname{vec}(T^\top)}{\partial x}\right)_{(i - 1)q + j,\,k}\right]_{ijk}"
     flat = C.reshape(-1, x.shape[0])
     return ((1 - jnp.tanh(flat @ x) ** 2)[:, None] * flat).reshape(C.shape)
 
@@ -99,7 +99,7 @@ def vec_jacobian_is_kronecker(P, B, Q):
 
 @vec_jacobian.value("VCN N9")
 def vec_jacobian_is_reshaped(P, B, Q):
-    r"""\left(\frac{\partial T_{ij}}{\partial B_{kl}}\right) \text{ with rows } (j, i) \text{ and columns } (l, k),
+    r"""\sum_{ijkl} \frac{\partial T_{ij}}{\partial B_{kl}}\,(e_j \otimes e_i)(e_l \otimes e_k)^\top,
     \quad T = \tanh(P B Q)"""
     slope = 1 - jnp.tanh(P @ B @ Q) ** 2
     tensor = jnp.einsum("ij,ik,lj->ijkl", slope, P, Q)
@@ -301,7 +301,7 @@ def open_transpose(
     axes="lk ij",
 )
 def open_transpose_dX(X, A, B, C):
-    r"\frac{\partial f_{kl}}{\partial X_{ij}}, \text{ the first two axes swapped}"
+    r"\frac{\partial f(X)_{kl}}{\partial X_{ij}}"
     return Transposition(A.shape, A.dtype) @ _open_derivative(X, A, B, C)
 
 
@@ -314,7 +314,7 @@ def open_transpose_dX(X, A, B, C):
     axes="lk ij",
 )
 def open_transpose_dX_printed_VCN_N12(X, A, B, C):
-    r"\frac{\partial f_{ji}}{\partial X_{kl}}"
+    r"\frac{\partial f(X)_{ji}}{\partial X_{kl}}"
     return _open_tensor(X, A, B, C).transpose()
 
 
@@ -330,13 +330,13 @@ def open_trace(
     "X", printed("MML 5.100", r"\operatorname{tr}\left(\frac{\partial f(X)}{\partial X}\right)"), "VCN N13"
 )
 def open_trace_dX(X, A, B, C):
-    r"\sum_k \frac{\partial f_{kk}}{\partial X} = (1 - \tanh^2 X) \circ (CB)^\top"
+    r"\sum_k \frac{\partial f(X)_{kk}}{\partial X} = (1 - \tanh^2 X) \circ (CB)^\top"
     return (1 - jnp.tanh(X) ** 2) * (C @ B).T
 
 
 @open_trace.gradient("X", "VCN N13 as a contraction of the tensor")
 def open_trace_dX_contracted(X, A, B, C):
-    r"\sum_k \frac{\partial f_{kk}}{\partial X}"
+    r"\sum_k \frac{\partial f(X)_{kk}}{\partial X}"
     return jnp.trace(_open_tensor(X, A, B, C), axis1=0, axis2=1)
 
 
@@ -349,7 +349,7 @@ def open_trace_dX_contracted(X, A, B, C):
     axes="ij",
 )
 def open_trace_dX_printed_VCN_N13(X, A, B, C):
-    r"\sum_k \frac{\partial f_{ij}}{\partial X_{kk}}"
+    r"\sum_k \frac{\partial f(X)_{ij}}{\partial X_{kk}}"
     return jnp.trace(_open_tensor(X, A, B, C), axis1=2, axis2=3)
 
 
@@ -367,7 +367,7 @@ def open_det(X: Float[Array, "m n"], A: Float[Array, "p p"], B: Float[Array, "p 
 )
 def open_det_dX(X, A, B, C):
     r"""\det(F) \sum_{kl} (F^{-1})_{lk} \frac{\partial F_{kl}}{\partial X}
-    = \det(F)\,(1 - \tanh^2 X) \circ B^\top F^{-\top} C^\top"""
+    = \det(F)\,(1 - \tanh^2 X) \circ B^\top F^{-\top} C^\top, \quad F = f(X)"""
     T = jnp.tanh(X)
     F = A + B @ T @ C
     return jnp.linalg.det(F) * (1 - T**2) * (C @ jnp.linalg.solve(F, B)).T
@@ -375,7 +375,7 @@ def open_det_dX(X, A, B, C):
 
 @open_det.gradient("X", "VCN N14 as a contraction of the tensor", slack=4)  # as above
 def open_det_dX_contracted(X, A, B, C):
-    r"\det(F) \sum_{kl} (F^{-1})_{lk} \frac{\partial F_{kl}}{\partial X}"
+    r"\det(F) \sum_{kl} (F^{-1})_{lk} \frac{\partial F_{kl}}{\partial X}, \quad F = f(X)"
     F = _open(X, A, B, C)
     return jnp.linalg.det(F) * jnp.tensordot(jnp.linalg.inv(F).T, _open_tensor(X, A, B, C), 2)
 
@@ -389,7 +389,7 @@ def open_det_dX_contracted(X, A, B, C):
     axes="ij",
 )
 def open_det_dX_printed_VCN_N14(X, A, B, C):
-    r"\det(F) \sum_{kl} (F^{-1})_{lk} \frac{\partial F_{ij}}{\partial X_{kl}}"
+    r"\det(F) \sum_{kl} (F^{-1})_{lk} \frac{\partial F_{ij}}{\partial X_{kl}}, \quad F = f(X)"
     F = _open(X, A, B, C)
     return jnp.linalg.det(F) * jnp.trace(jnp.linalg.inv(F) @ _open_tensor(X, A, B, C), axis1=2, axis2=3)
 
@@ -410,7 +410,7 @@ def open_inv(
 )
 def open_inv_dX(X, A, B, C):
     r"""-\sum_{uv} (F^{-1})_{ku} \frac{\partial F_{uv}}{\partial X_{ij}} (F^{-1})_{vl}
-    = -(F^{-1}B)_{ki} (1 - \tanh^2 X_{ij}) (C F^{-1})_{jl}"""
+    = -(F^{-1}B)_{ki} (1 - \tanh^2 X_{ij}) (C F^{-1})_{jl}, \quad F = f(X)"""
     T = jnp.tanh(X)
     lu = lu_factor(A + B @ T @ C)
     return -_open_derivative(X, A, lu_solve(lu, B), lu_solve(lu, C.T, trans=1).T)
@@ -418,7 +418,7 @@ def open_inv_dX(X, A, B, C):
 
 @open_inv.jacobian("X", "VCN N15 as a contraction of the tensor", axes="kl ij")
 def open_inv_dX_contracted(X, A, B, C):
-    r"-\sum_{uv} (F^{-1})_{ku} \frac{\partial F_{uv}}{\partial X_{ij}} (F^{-1})_{vl}"
+    r"-\sum_{uv} (F^{-1})_{ku} \frac{\partial F_{uv}}{\partial X_{ij}} (F^{-1})_{vl}, \quad F = f(X)"
     G = jnp.linalg.inv(_open(X, A, B, C))
     return -Kronecker(G, G.T) @ _open_derivative(X, A, B, C)
 
@@ -432,14 +432,14 @@ def open_inv_dX_contracted(X, A, B, C):
     axes="kl ij",
 )
 def open_inv_dX_printed_VCN_N15(X, A, B, C):
-    r"-\sum_{uv} (F^{-1})_{iu} \frac{\partial F_{kl}}{\partial X_{uv}} (F^{-1})_{vj}"
+    r"-\sum_{uv} (F^{-1})_{iu} \frac{\partial F_{kl}}{\partial X_{uv}} (F^{-1})_{vj}, \quad F = f(X)"
     G = jnp.linalg.inv(_open(X, A, B, C))
     return -(G @ _open_tensor(X, A, B, C) @ G)
 
 
 @open_inv.differential("X", "ours")
 def open_inv_along_dX(X, A, B, C, dX):
-    r"-F^{-1}\,\mathrm{d}F\,F^{-1}, \quad \mathrm{d}F = B\left((1 - \tanh^2 X) \circ \mathrm{d}X\right)C"
+    r"-F^{-1}\,\mathrm{d}F\,F^{-1}, \quad F = f(X),\; \mathrm{d}F = B\left((1 - \tanh^2 X) \circ \mathrm{d}X\right)C"
     T = jnp.tanh(X)
     lu = lu_factor(A + B @ T @ C)
     return -lu_solve(lu, B @ ((1 - T**2) * dX)) @ lu_solve(lu, C.T, trans=1).T

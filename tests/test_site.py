@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 import identities
-from identities.engine import pages
+from identities.engine import bench, pages
+from identities.engine.unicode import plain
 
 ROOT = pathlib.Path(__file__).parent.parent
 CATALOGUE = identities.catalogue()
@@ -204,6 +205,24 @@ def tab(browser):
     context.close()
 
 
+def test_what_was_measured_is_on_the_pages_with_losses_too(site):
+    """Every row of a gradient is on its page, with the verdict of the benchmarks' own page."""
+    result = bench.read(ROOT / "bench" / "results" / "amd-epyc-2-cores.json")
+    slower = 0
+    for row in bench.measured(result, "first"):
+        text = page_of(site, row["name"]).read_text(encoding="utf-8")
+        interval = "{:.2f} [{:.2f}, {:.2f}]".format(*bench.headline(row)[1])
+        verdict = bench.verdict(bench.headline(row)[1]) if bench.counts(row, result["machine"]) else "too short to tell"
+        slower += verdict == "slower"
+        assert re.search(rf"{re.escape(interval)}</p></td>\s*<td><p>[^/]*{verdict}<", text), (row["name"], interval)
+    assert slower > 10
+
+
+def test_a_claim_without_figures_has_no_section_of_them(site):
+    assert 'id="speed"' in page_of(site, "tr_axb_dX").read_text(encoding="utf-8")
+    assert 'id="speed"' not in page_of(site, "det_d2X").read_text(encoding="utf-8")
+
+
 def first_hits(tab, address, query, number=5):
     tab.goto(f"{address}/index.html")
     tab.fill("#front-query", query)
@@ -221,10 +240,26 @@ def first_hits(tab, address, query, number=5):
         ("logdet", "claims/logdet_d-x.html"),
         ("derivative of inverse", "claims/inv_d-x.html"),
         ("nuclear norm", "peers.html"),
+        ("gradient of log det of X'X", "claims/logdet_gram_d-x.html"),
+        ("MCB 88", "claims/wls_d-a_symmetric.html"),
+        ("derivative of x^T A x", "claims/quad_dx.html"),
     ],
 )
 def test_a_search_has_the_right_page_among_its_first_hits(tab, address, query, wanted):
     assert wanted in first_hits(tab, address, query)
+
+
+def test_the_browser_compares_formulas_as_the_index_does(tab, site, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "site"))
+    pattern = importlib.import_module("book.patterns").pattern
+    tab.goto((site / "search.html").as_uri())
+    formulas = [plain(pages.split(c.identity.latex)[0]) for c in CATALOGUE.values()]
+    assert tab.evaluate("formulas => formulas.map(formulaPattern)", formulas) == [pattern(f) for f in formulas]
+    assert pattern("x^T A x") == pattern("y'By") == "a'ba" != pattern("x'Ay")
+
+
+def test_search_works_where_the_site_is_opened_as_files(tab, site):
+    assert "claims/quad_dx.html" in first_hits(tab, site.as_uri(), "x'Ax")
 
 
 def test_the_layout_switch_works_by_keyboard_and_is_remembered(tab, address):
@@ -278,3 +313,85 @@ def test_formulas_show_where_the_page_is_opened_as_a_file_on_a_phone(browser, si
     assert not page.locator("mjx-merror, [data-mjx-error]").count()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390  # what is wide scrolls inside its box
     context.close()
+
+
+# On paper
+
+
+@pytest.fixture(scope="session")
+def printing():
+    spec = importlib.util.spec_from_file_location("print_sheets", ROOT / "docs" / "site" / "print_sheets.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def sheets(site, browser, printing, tmp_path_factory):
+    """The PDFs that `make cheatsheets` prints, by chapter."""
+    if importlib.util.find_spec("pypdf") is None:
+        pytest.skip("pypdf is not installed: pip install -e '.[browser]'")
+    import pypdf
+
+    return {p.stem: pypdf.PdfReader(p) for p in printing.print_all(browser, site, tmp_path_factory.mktemp("sheets"))}
+
+
+def pages_over(readers):
+    return {chapter: len(reader.pages) for chapter, reader in readers.items() if len(reader.pages) != 1}
+
+
+def test_every_cheat_sheet_is_one_page_of_a4_and_names_all_that_holds(sheets):
+    assert list(sheets) == sorted(identities.CHAPTERS)
+    assert pages_over(sheets) == {}
+    for chapter, reader in sheets.items():
+        page = reader.pages[0]
+        assert [round(float(x)) for x in page.mediabox] == [0, 0, 595, 842]
+        claims = [c for c in CATALOGUE.values() if c.chapter == chapter and c.status == "holds" and not c.computed]
+        assert set(page.extract_text().split()) >= {c.name for c in claims}
+        links = {str(a.get_object()["/A"]["/URI"]) for a in page["/Annots"]}
+        assert links >= {str(pages.url(c)) for c in claims}
+
+
+def test_a_sheet_of_two_pages_would_be_noticed(sheets):
+    import pypdf
+
+    writer = pypdf.PdfWriter(sheets["norms"])
+    writer.add_blank_page(595, 842)
+    assert pages_over({"norms": writer}) == {"norms": 2}
+
+
+# Cells that leave the sheet, and formulas that leave their cell, in what a sheet is printed of
+CLIPPED = """() => {
+  dispatchEvent(new Event("beforeprint"));
+  const leaves = (inner, outer) => inner.left < outer.left - 1 || inner.right > outer.right + 1;
+  const box = (node) => node.getBoundingClientRect();
+  const sheet = document.querySelector(".sheet");
+  const found = [...sheet.querySelectorAll(".cell")].filter((cell) => leaves(box(cell), box(sheet))
+    || [...cell.querySelectorAll("svg, .cell-words *")].some((one) => leaves(box(one), box(cell))));
+  dispatchEvent(new Event("afterprint"));
+  return found.map((cell) => cell.querySelector("a").textContent);
+}"""
+
+
+def test_no_formula_of_a_sheet_leaves_its_column(tab, site, printing):
+    printing.serve(tab, site)
+    for chapter in identities.CHAPTERS:
+        printing.open_sheet(tab, chapter)
+        assert tab.evaluate(CLIPPED) == [], chapter
+
+
+def test_a_formula_that_leaves_its_column_is_noticed(tab, site, printing):
+    printing.serve(tab, site)
+    printing.open_sheet(tab, "norms")
+    tab.add_style_tag(content=".paper .cell:nth-child(2) svg { min-width: 8cm; }")
+    assert len(tab.evaluate(CLIPPED)) == 1
+
+
+def test_where_chromium_is_missing_no_sheet_is_printed_and_a_line_says_so(
+    site, printing, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(printing, "CHROMIUM", ("no-such-program",))
+    monkeypatch.setattr(sys, "argv", ["print_sheets.py", str(site), str(tmp_path / "sheets")])
+    assert printing.main() == 0
+    assert "no cheat sheets printed: " in capsys.readouterr().out
+    assert not (tmp_path / "sheets").exists()

@@ -230,6 +230,10 @@ def report(rows: Mapping[str, Sequence[Verdict]], dtypes: Sequence[str], seconds
         f"{total} claims: {held} held, {refuted} refuted as stated, {failed} failed "
         f"({' and '.join(dtypes)}, {draws} draws a shape, {seconds:.1f} s, {seconds / len(found):.3f} s a verdict)"
     )
+    run, unread = ({v.claim for v in found if getattr(v, name)} for name in ("stated", "unread"))
+    if run or unread:
+        left = f"; {len(unread)} not read by machine" if unread else ""
+        print(f"statements: {len(run)} run as they stand, and hold what the code holds{left}")
 
 
 def tally(verdicts: Any) -> tuple[int, int, int, int]:

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
 def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     """The page of one claim for a terminal."""
-    from identities.engine import citations, export, layouts, pages
+    from identities.engine import citations, export, layouts, pages, record
     from identities.engine.unicode import plain
 
     data = export.claim(c)
@@ -66,6 +66,7 @@ def page(c: Claim, *, latex: bool = False, width: int = 100) -> str:
     field("layout", layouts.lines(c))
     field("sources", [printed(source) for source in c.sources])
     field("measured", measured(c, data["measured"]) or ["not yet (make record)"], wrap=False)
+    field("statement", filter(None, [record.stated(data["measured"])]))
     beside = [s for s in c.identity.claims.values() if s is not c and s not in c.corrections]
     field("derivation", derivation(c, width - LABEL), wrap=False)
     width_of_names = max((len(s.name) for s in beside[:SIBLINGS]), default=0)

@@ -331,7 +331,7 @@ else:
     class PositiveDeterminant(Word):
         """An invertible matrix whose determinant is positive, so that ln det is defined."""
 
-        english = "a square matrix of positive determinant"
+        english = "of positive determinant"
 
         @staticmethod
         def sample(rng: Rng, shape: Shape) -> np.ndarray:
@@ -518,7 +518,7 @@ else:
     class Mask(Word):
         """Zeros and ones: which entries are observed.  It has no direction to move in."""
 
-        english = "a matrix of zeros and ones"
+        english = "made of zeros and ones"
         square = False
 
         @staticmethod

@@ -171,16 +171,23 @@ def conditions(claim: Claim) -> tuple[str, ...]:
     found = list(domain(claim))
     if claim.entries:
         found.append(
-            f"the derivative is by the free entries of {tex(claim.wrt[0])} as a {claim.entries} matrix, "
+            f"the derivative is by the free entries of the {named(claim.entries)} matrix {tex(claim.wrt[0])}, "
             "laid out in its shape"
         )
     if claim.within:
-        found.append(f"the gradient is taken on the space of {claim.within} matrices, with the trace inner product")
+        found.append(
+            f"the gradient is taken on the space of {named(claim.within)} matrices, with the trace inner product"
+        )
     if claim.kind == "gradient" and any(is_complex(claim.operands[name].word) for name in claim.wrt):
         found.append("the gradient of a real function is 2 df/dz*; jax.grad returns its conjugate")
     if claim.wirtinger:
         found.append("a Wirtinger derivative: of z and z* one is held fixed while the other varies")
     return tuple(found)
+
+
+def named(space: str) -> str:
+    """A space of matrices in a sentence, with the capital of a family name: "symmetric Toeplitz"."""
+    return space.replace("toeplitz", "Toeplitz")
 
 
 def operand_words(operand: Operand) -> str:
@@ -212,9 +219,10 @@ def layouts(claim: Claim) -> dict[str, str]:
             return {"denominator": f"a scalar ({ours})", "numerator": "the same"}
         column = "a column of length " if len(wrt[0].dims) == 1 else ""
         turned = f"1 × {sizes[0]}, a row" if column else " × ".join(str(d) for d in reversed(wrt[0].dims))
+        how = "the transpose" if len(wrt[0].dims) < 3 else "its axes in reverse order"
         return {
             "denominator": f"{column}{sizes[0]}, the shape of {names[0]} ({ours})",
-            "numerator": f"{turned}: the transpose",
+            "numerator": f"{turned}: {how}",
         }
     if claim.kind == "hessian":
         if len(wrt) == 1:
@@ -224,6 +232,9 @@ def layouts(claim: Claim) -> dict[str, str]:
             "denominator": f"the axes of {names[0]}, then of {names[1]} ({ours})",
             "numerator": f"the axes of {names[1]}, then of {names[0]}: the transpose",
         }
+    if not sizes[0]:
+        row = "the axes of the output, as a row" if output_rank(claim) == 1 else "the axes of the output"
+        return {"denominator": row, "numerator": f"the axes of the output ({ours})"}
     matrix = len(wrt[0].dims) == 1 and output_rank(claim) == 1
     return {
         "denominator": f"the axes of {names[0]}, then of the output{': the transpose' if matrix else ''}",

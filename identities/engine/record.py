@@ -2,7 +2,8 @@
 
 `identities/record.json` is written by `make record` alone; pages and `identities show` read it.
 One row stands for one claim, dtype, device and JAX version: the worst residual in eps, the number
-of draws, the date, and for a refuted claim the counterexample found.
+of draws, the date, at how many shapes the statement, run as it stands, said the same (or why no
+machine reads it), and for a refuted claim the counterexample found.
 """
 
 from __future__ import annotations
@@ -22,6 +23,17 @@ from identities.engine.verdict import Verdict, plain
 
 PATH = pathlib.Path(__file__).parent.parent / "record.json"
 Rows = dict[str, list[dict[str, Any]]]
+
+
+def stated(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What the record says of the statement itself, in a sentence; empty where nothing was recorded."""
+    for one in rows:
+        if one.get("stated"):
+            shapes = "one shape" if one["stated"] == 1 else f"{one['stated']} shapes"
+            return f"run as it stands at {shapes}: its sides are what autodiff and the closed form give ({one['date']})"
+        if one.get("unread"):
+            return f"not read by machine: {one['unread']}"
+    return ""
 
 
 @functools.cache
@@ -45,6 +57,10 @@ def row(claim: Claim, verdict: Verdict) -> dict[str, Any]:
         "residual": float(f"{verdict.residual:.4g}"),
         "draws": verdict.samples * len(verdict.shapes),
     }
+    if verdict.stated:
+        kept["stated"] = verdict.stated
+    elif verdict.unread:
+        kept["unread"] = verdict.unread.split(" (at ")[0]  # without the excerpt
     if claim.status == "refuted":
         kept["counterexample"] = {k: getattr(verdict, k) for k in ("dims", "seed", "index", "got", "expected")}
         kept["agrees_at"] = list(verdict.agrees_at)

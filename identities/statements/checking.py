@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from identities.statements import plain
 from identities.statements.deciding import Decider, Decision

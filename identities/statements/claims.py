@@ -106,7 +106,9 @@ def printed(claim: Claim, source: Source) -> Stated | str:
         found.functions.update(d.left.function for d in where if isinstance(d.left, Apply))
         statement = read_print(text, found.vocabulary())
         kinds = found.final_kinds()
-        meaning = Meaning(text, kinds, (*found.definitions(), *where, *statement.definitions), found.reading(), found.sizes)
+        meaning = Meaning(
+            text, kinds, (*found.definitions(), *where, *statement.definitions), found.reading(), found.sizes
+        )
         decider = Decider(statement, meaning)
         if claim.axes and claim.kind != "hessian":  # the indices of ∂X_{ij} stand on the left, which is not read
             for letter, size in zip(claim.axes.split()[-1], extents(kinds[claim.wrt[0]].shape), strict=True):
@@ -204,7 +206,10 @@ class Stated:
                 return f"the {which} side of the statement is not what {what} gives: {_worst(side, np.asarray(code))}"
         if self.claim.status == "holds":
             for a, b in links:
-                if _gap(a, b) > SAME_AS_CODE * max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0)) + FLOOR:
+                if (
+                    _gap(a, b)
+                    > SAME_AS_CODE * max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0)) + FLOOR
+                ):
                     return f"the sides of the statement differ: {_worst(a, b)}"
         return ""
 

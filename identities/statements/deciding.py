@@ -18,9 +18,9 @@ from identities.engine import operands
 from identities.statements import numbers
 from identities.statements.environment import Array, Env, TooLarge, lead
 from identities.statements.errors import NoEvidence, StatementError, Unread, WrongShapes
-from identities.statements.meaning import Kind, Meaning, Term
-from identities.statements.shapes import Shape, Size, extents, is_matrix, is_one, tie, words
 from identities.statements.latex import INDICES
+from identities.statements.meaning import Kind, Meaning, Term
+from identities.statements.shapes import Size, extents, is_matrix, is_one, tie, words
 from identities.statements.syntax import (
     Apply,
     Big,
@@ -84,7 +84,9 @@ class Decider:
         self.statement = statement
         self.meaning = meaning
         self.text = meaning.text
-        nodes = [n for side in (statement, *meaning.definitions.values(), *meaning.functions.values()) for n in walk(side)]
+        nodes = [
+            n for side in (statement, *meaning.definitions.values(), *meaning.functions.values()) for n in walk(side)
+        ]
         meaning.index_letters = index_letters(nodes)
         meaning.whole = powers_of_matrices(nodes) - meaning.index_letters
         meaning.conjugates = any(isinstance(n, (Marked, Target)) and n.mark in ("H", "*") for n in nodes) or any(
@@ -255,7 +257,11 @@ class Decider:
                 last = draw
                 if not all(link.holds for link in links):
                     return Decision(False, tuple(links), draw, done)
-                best = links if best is None else [max(x, y, key=lambda k: k.worst) for x, y in zip(best, links, strict=True)]
+                best = (
+                    links
+                    if best is None
+                    else [max(x, y, key=lambda k: k.worst) for x, y in zip(best, links, strict=True)]
+                )
         if best is None or last is None:
             why = max(reasons, key=lambda k: reasons[k]) if reasons else "nothing could be drawn"
             raise NoEvidence(f"no draw decides: {why}", None, self.text)

@@ -37,12 +37,16 @@ from identities.statements.errors import Unread
 from identities.statements.latex import INDICES, Vocabulary, read_definitions
 from identities.statements.meaning import Kind, Reading
 from identities.statements.shapes import Shape, Size, column
-from identities.statements.syntax import Apply, Definition, Letter
+from identities.statements.syntax import Definition
 from identities.statements.tokens import GREEK
 
 STRUCTURES = ("symmetric", "diagonal", "toeplitz", "symmetric toeplitz")
 WORDS = {name: getattr(operands, name) for name in operands.__all__ if operands.is_word(getattr(operands, name))}
 NAME = r"\\?[A-Za-z]+(?:_?\{?\w+\}?)?'?"
+
+
+ONE_LETTER = r"(?:[A-Za-z]|\\[A-Za-z]+)(?:_\w+)?"
+RENAMED = re.compile(rf"((?:\\(?:bar|dot|hat|tilde)\s*\{{?)?{ONE_LETTER}\}}?)\s+is\s+([A-Za-z]\w*|\\[A-Za-z]+)")
 
 
 @dataclasses.dataclass
@@ -83,7 +87,12 @@ class Declarations:
 
     def reading(self) -> Reading:
         return Reading(
-            self.layout, self.gradient, frozenset(self.entrywise), dict(self.structures), self.diagonal, dict(self.families)
+            self.layout,
+            self.gradient,
+            frozenset(self.entrywise),
+            dict(self.structures),
+            self.diagonal,
+            dict(self.families),
         )
 
     def definitions(self) -> list[Definition]:
@@ -94,7 +103,9 @@ class Declarations:
     def final_kinds(self) -> dict[str, Kind]:
         return {
             name: dataclasses.replace(
-                kind, zero_based=kind.zero_based or name in self.zero_based, constant=kind.constant or name in self.constants
+                kind,
+                zero_based=kind.zero_based or name in self.zero_based,
+                constant=kind.constant or name in self.constants,
             )
             for name, kind in self.kinds.items()
         }
@@ -114,7 +125,7 @@ def _clause(clause: str, found: Declarations) -> None:
     first, _, rest = clause.partition(" ")
     rest = rest.strip()
     letters = [name(word) for word in rest.replace(",", " ").split()]
-    if first == "let":
+    if first == "let" and rest:
         found.lets.append(rest)
         function = re.match(rf"\s*({NAME})\s*\(", rest)
         if function:
@@ -143,7 +154,7 @@ def _clause(clause: str, found: Declarations) -> None:
         found.layout = rest
     elif clause in ("gradient", "imaginary i", "remark", "differential d"):
         setattr(found, first, True)
-    elif (renamed := re.fullmatch(rf"((?:\\(?:bar|dot|hat|tilde)\s*)?{NAME})\s+is\s+({NAME})", clause)) is not None:
+    elif (renamed := RENAMED.fullmatch(clause)) is not None:
         accented = re.fullmatch(r"\\(bar|dot|hat|tilde)\s*\{?(\w+)\}?", renamed[1])
         found.aliases[f"{accented[1]}({accented[2]})" if accented else name(renamed[1])] = name(renamed[2])
     elif first == "random" and letters:
@@ -175,8 +186,8 @@ def _usual(one: str) -> Kind:
 def _operand(clause: str, found: Declarations) -> None:
     left, _, right = clause.partition(":")
     words = right.split()
-    if not words:
-        raise Unread(f"nothing stands behind the colon of {clause!r}")
+    if not words or not left.strip():
+        raise Unread(f"the declaration {clause!r} has a letter before its colon and its kind behind")
     for letter in left.replace(",", " ").split():
         if not re.fullmatch(NAME, letter):
             raise Unread(f"{letter!r} in {clause!r} is no letter")
@@ -204,12 +215,16 @@ def _kind(letter: str, words: Sequence[str], found: Declarations, clause: str) -
             if rest and re.fullmatch(r"\d+(\.\.\d+)?", rest[0]):
                 ends = rest.pop(0).split("..")
                 low, high = int(ends[0]), int(ends[-1])
+            if rest:
+                raise Unread(f"{rest[0]!r} in {clause!r} is no range: a whole number or 1..4 was expected")
             kind["integer"] = (low, high)
             dims = []
         elif word in WORDS:
             kind["word"] = WORDS[word]
         elif word[0].isupper() and len(word) > 1:
-            raise Unread(f"{word!r} in {clause!r} is no structure word; there are {', '.join(WORDS)}{nearest(word, WORDS)}")
+            raise Unread(
+                f"{word!r} in {clause!r} is no structure word; there are {', '.join(WORDS)}{nearest(word, WORDS)}"
+            )
         else:
             dims = [word, *rest]
             rest = []
@@ -263,7 +278,9 @@ def of_operands(signature: Mapping[str, Any]) -> Declarations:
     found = Declarations()
     for letter, operand in signature.items():
         word, dims = operand.word, operand.dims
-        sizes = [Size(d) if isinstance(d, int) else found.sizes.setdefault(d, Size(name=d, declared=True)) for d in dims]
+        sizes = [
+            Size(d) if isinstance(d, int) else found.sizes.setdefault(d, Size(name=d, declared=True)) for d in dims
+        ]
         shape = tuple(sizes) if len(sizes) != 1 else column(sizes[0])
         if isinstance(word, operands.CountRange):
             found.kinds[letter] = Kind((), integer=(word.low, word.high))

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 from identities.statements.environment import Array, lead, must_fit
 from identities.statements.numbers import Unusable
 

@@ -311,7 +311,9 @@ class _Reader:
         while self.now.kind == "command" and self.now.text in ("circ", "otimes", "backslash", "oslash"):
             here = self.take().text
             if operator and operator != here:
-                raise self.error("∘ and ⊗ side by side could mean two things: set brackets", self.tokens[self.place - 1].at)
+                raise self.error(
+                    "∘ and ⊗ side by side could mean two things: set brackets", self.tokens[self.place - 1].at
+                )
             operator = here
             right = self.product()
             self.count()
@@ -338,12 +340,12 @@ class _Reader:
         start = self.place
         factors = [self.factor(first=True)]
         while True:
-            if self.accept("cdot") or self.accept("times") or self.at("*") and self.take():
+            if self.accept("cdot") or self.accept("times") or (self.at("*") and self.take()):
                 factors.append(self.factor(first=True))
             elif self.at("/"):
                 slash = self.take().at
                 if len(factors) > 1 and not all(isinstance(f, Number) for f in factors[:-1]):
-                    raise self.error(f"it is not clear what the slash divides: write \\frac{{}}{{}}", slash)
+                    raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
                 below = self.factor()
                 if self.begins_factor():
                     raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
@@ -384,7 +386,7 @@ class _Reader:
     def _factor(self, first: bool) -> Node:
         start = self.place
         token = self.now
-        if token.kind == "command" and token.text in ("partial", "d") or self.plain_differential():
+        if (token.kind == "command" and token.text in ("partial", "d")) or self.plain_differential():
             return self.differential()
         if token.kind == "command" and token.text in ("sum", "prod"):
             return self.big(self.take().text)
@@ -636,21 +638,29 @@ class _Reader:
         number = all(p.isdigit() for p in parts)
         strange = any(p.isalpha() and p not in self.words.indices for p in parts)
         capital = name[0].isupper()
-        if strange or number and capital and len(joined) == 1 and name not in ("I",):
+        if strange or (number and capital and len(joined) == 1 and name not in ("I",)):
             self.place = place
             return f"{name}_{joined}"
         return ""
 
     def subscript_then_bracket(self) -> bool:
         """Whether _i( or _{i}( follows."""
-        return self.ahead(2).text == "(" or self.ahead().text == "{" and self.ahead(3).text == "}" and self.ahead(4).text == "("
+        return (
+            self.ahead(2).text == "("
+            or (self.ahead().text == "{"
+            and self.ahead(3).text == "}"
+            and self.ahead(4).text == "(")
+        )
 
     def raised_indices(self) -> bool:
         """Whether ^{ij} follows."""
         parts = [self.ahead(k) for k in (1, 2, 3, 4)]
         letters = [p.kind in ("letter", "number") for p in parts[1:3]]
-        return parts[0].text == "{" and all(letters) and parts[3].text == "}" or (
-            parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}"
+        return (
+            (parts[0].text == "{"
+            and all(letters)
+            and parts[3].text == "}")
+            or (parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}")
         )
 
     def single_entry(self, name: str, start: int) -> Node:
@@ -660,9 +670,7 @@ class _Reader:
         while not self.accept("}"):
             token = self.take()
             both += [
-                Letter(token.at, token.text)
-                if token.kind == "letter"
-                else Number(token.at, float(c))
+                Letter(token.at, token.text) if token.kind == "letter" else Number(token.at, float(c))
                 for c in (token.text if token.kind == "number" else "x")
             ]
         row, column = both
@@ -686,7 +694,9 @@ class _Reader:
             inside = Blocks(self.span(start), tuple(rows))
         self.bars = saved
         if not self.at(CLOSING[token.text]) and not (token.text == "[" and self.at("]")):
-            raise self.error(f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}")
+            raise self.error(
+                f"{CLOSING[token.text]!r} was expected, to close the bracket of character {token.at[0] + 1}"
+            )
         self.take()
         return inside if token.text == "{" else dataclasses.replace(inside, at=self.span(start))
 
@@ -844,7 +854,8 @@ class _Reader:
             if self.begins_factor() and not isinstance(argument, (Big, Derivative)):
                 both = f"{name}(…)"
                 raise self.error(
-                    f"it is not clear where the argument of {name} ends: set brackets, {both}", self.tokens[inner_start].at
+                    f"it is not clear where the argument of {name} ends: set brackets, {both}",
+                    self.tokens[inner_start].at,
                 )
             arguments = [argument]
         self.count()
@@ -1122,7 +1133,7 @@ class _Reader:
 
 
 _COMMA = Token("symbol", ",", (0, 0))
-_STARTERS = frozenset("frac partial d sum prod nabla sqrt begin ones infty lfloor lceil langle".split()) | ACCENTS
+_STARTERS = frozenset(["frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
 
 
 def _letters(node: Node) -> list[Letter]:

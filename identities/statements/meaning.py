@@ -28,7 +28,6 @@ from identities.statements.shapes import (
     is_column,
     is_matrix,
     is_one,
-    is_row,
     is_vector,
     of_axes,
     product,
@@ -192,7 +191,11 @@ class Meaning:
                 self.facts.append(one)
         for name, found in entries.items():
             indices = [d.left.indices for d in found]  # type: ignore[attr-defined]
-            if all(len(one) == 1 for one in indices) and len(found) == 2 and not all(_is_number(one[0]) for one in indices):
+            if (
+                all(len(one) == 1 for one in indices)
+                and len(found) == 2
+                and not all(_is_number(one[0]) for one in indices)
+            ):
                 self.recursions[name] = Recursion.of(name, found)
             elif all(len(one) == 1 and _is_number(one[0]) for one in indices):
                 ordered = sorted(found, key=lambda d: d.left.indices[0].value)  # type: ignore[attr-defined]
@@ -206,22 +209,32 @@ class Meaning:
         left, right = one.left, one.right
         if isinstance(right, Product) and len(right.factors) == 3:  # A = V diag(λ) V^T
             v, middle, transposed = right.factors
-            diagonal = isinstance(middle, Apply) and middle.function == "diag" and isinstance(middle.arguments[0], Letter)
+            diagonal = (
+                isinstance(middle, Apply) and middle.function == "diag" and isinstance(middle.arguments[0], Letter)
+            )
             if diagonal and isinstance(v, Letter) and transposed == Marked(v.at, v, "T"):
                 values = middle.arguments[0].name  # type: ignore[attr-defined]
                 for name, which in ((v.name, "eigh_vectors"), (values, "eigh_values")):
-                    self.definitions[name] = dataclasses.replace(one, left=Letter(left.at, name), right=_made(which, left))
+                    self.definitions[name] = dataclasses.replace(
+                        one, left=Letter(left.at, name), right=_made(which, left)
+                    )
                 return True
-        if isinstance(right, Product) and len(right.factors) == 2 and all(
-            isinstance(_bare(f), Letter) and _bare(f).name not in self.kinds for f in right.factors
+        if (
+            isinstance(right, Product)
+            and len(right.factors) == 2
+            and all(isinstance(_bare(f), Letter) and _bare(f).name not in self.kinds for f in right.factors)
         ):
             first, second = (_bare(f).name for f in right.factors)
             if first == second and isinstance(right.factors[1], Marked):
-                self.definitions[first] = dataclasses.replace(one, left=Letter(left.at, first), right=_made("cholesky", left))
+                self.definitions[first] = dataclasses.replace(
+                    one, left=Letter(left.at, first), right=_made("cholesky", left)
+                )
                 return True
             if (first, second) == ("Q", "R"):
                 for name, which in (("Q", "qr_q"), ("R", "qr_r")):
-                    self.definitions[name] = dataclasses.replace(one, left=Letter(left.at, name), right=_made(which, left))
+                    self.definitions[name] = dataclasses.replace(
+                        one, left=Letter(left.at, name), right=_made(which, left)
+                    )
                 return True
             if (first, second) == ("L", "U") and isinstance(left, Product) and len(left.factors) == 2:
                 matrix = left.factors[1]
@@ -288,7 +301,7 @@ class Meaning:
         return dataclasses.replace(self.custom(core), complex=self.conjugates)
 
     def custom(self, core: str) -> Kind:
-        if len(core) > 1 and core[0].islower() and core.isascii() and core not in ("ell",) or core in ("t",):
+        if (len(core) > 1 and core[0].islower() and core.isascii() and core not in ("ell",)) or core in ("t",):
             return Kind(SCALAR)
         if core[0].isupper():
             return Kind((Size(), Size()))
@@ -299,17 +312,19 @@ class Meaning:
 
     def unknown(self, name: str) -> bool:
         """Whether nothing is declared or defined about a letter."""
-        return not any(name in where for where in (self.kinds, self.sizes, self.definitions, self.parameters, self.families))
+        return not any(
+            name in where for where in (self.kinds, self.sizes, self.definitions, self.parameters, self.families)
+        )
 
     def stands_as_index(self, name: str) -> bool:
         """Whether a letter is an index here."""
-        return self.is_index(name) or self.unknown(name) and (name in self.index_letters or name in INDICES)
+        return self.is_index(name) or (self.unknown(name) and (name in self.index_letters or name in INDICES))
 
     def _letter(self, node: Letter) -> Term:
         name = node.name
         if name in self.parameters:
             return dataclasses.replace(self.parameters[name], at=node.at)
-        if name in self.bound or name in self.free or name in self.index_letters and self.unknown(name):
+        if name in self.bound or name in self.free or (name in self.index_letters and self.unknown(name)):
             self.index(name)
             return Term(SCALAR, lambda env: env.indices[name].astype(float), node.at)
         if name in self.families and name not in self.definitions and name not in self.kinds:
@@ -365,7 +380,8 @@ class Meaning:
             if not term.shape:
                 if not entrywise:
                     raise self.clash(
-                        f"a number is added to {words(wide.shape)}: a multiple of I was meant, or a matrix of ones", term.at
+                        f"a number is added to {words(wide.shape)}: a multiple of I was meant, or a matrix of ones",
+                        term.at,
                     )
                 continue
             self.same_shape(wide, term, "a sum has terms of one shape")
@@ -374,7 +390,9 @@ class Meaning:
         return Term(wide.shape, _summed(parts, len(wide.shape)), node.at, entrywise=kept, names=names)
 
     def same_shape(self, a: Term, b: Term, what: str) -> None:
-        fits = len(a.shape) == len(b.shape) and all(is_one(x) == is_one(y) for x, y in zip(a.shape, b.shape, strict=True))
+        fits = len(a.shape) == len(b.shape) and all(
+            is_one(x) == is_one(y) for x, y in zip(a.shape, b.shape, strict=True)
+        )
         before = words(a.shape), words(b.shape)
         if not fits or not all(tie(x, y) for x, y in zip(a.shape, b.shape, strict=True)):
             raise self.clash(f"{what}: {before[0]} and {before[1]}", b.at)
@@ -457,7 +475,7 @@ class Meaning:
         a, b = self.of(node.above), self.of(node.below)
         rank = len(a.shape)
         if b.shape:
-            if not (b.entrywise or a.shape and is_vector(b.shape)):
+            if not (b.entrywise or (a.shape and is_vector(b.shape))):
                 raise self.clash(f"nothing is divided by {words(b.shape)}", b.at)
             if a.shape:
                 self.same_shape(a, b, "a quotient entry by entry has one shape")
@@ -541,14 +559,16 @@ class Meaning:
         if isinstance(node, Letter):
             name = node.name
             last = name in self.sizes and self.sizes[name].find() is size.find() and name not in self.index_letters
-            if name not in self.parameters and name not in self.definitions and (
-                name in self.bound or name in self.free or name not in self.kinds and not last
+            if (
+                name not in self.parameters
+                and name not in self.definitions
+                and (name in self.bound or name in self.free or (name not in self.kinds and not last))
             ):
                 bound = self.index(name)
                 if base == 0 and bound.first is None and name in self.free:
                     bound.first = 0
                     self.must_tie(bound.size, size, f"the index {name} runs over two ranges", node.at)
-                if bound.first is None or bound.first == 0 and name in self.free:
+                if bound.first is None or (bound.first == 0 and name in self.free):
                     self.must_tie(bound.size, size, f"the index {name} runs over two ranges", node.at)
                 elif bound.last is not None:
                     tie(bound.last, size)
@@ -586,7 +606,11 @@ class Meaning:
         if not term.shape:
             raise self.clash(
                 "a number has no entries"
-                + (f": declare {base.name} a vector, or one name with its subscript" if isinstance(base, Letter) else ""),
+                + (
+                    f": declare {base.name} a vector, or one name with its subscript"
+                    if isinstance(base, Letter)
+                    else ""
+                ),
                 node.at,
             )
         if len(node.indices) != len(axes):
@@ -655,7 +679,9 @@ class Meaning:
             if not 0 <= k <= 64 or deep > 64:
                 raise numbers.Unusable("a recursion does not end")
             if (name, k) not in env.cache:
-                env.cache[name, k] = self.next[name].run(env.replacing({f"at.{name}": np.asarray(float(k - one.shift))}))
+                env.cache[name, k] = self.next[name].run(
+                    env.replacing({f"at.{name}": np.asarray(float(k - one.shift))})
+                )
             return env.cache[name, k]
 
         def run(env: Env) -> Array:
@@ -677,7 +703,7 @@ class Meaning:
 
         def indices(of: Node) -> set[str]:
             found = {n.name for n in walk(of) if isinstance(n, Letter)}
-            return {n for n in found if n in names or n not in self.kinds and n not in self.sizes}
+            return {n for n in found if n in names or (n not in self.kinds and n not in self.sizes)}
 
         found: set[str] = set()
         if isinstance(node, Entry):
@@ -698,7 +724,7 @@ class Meaning:
             for target in node.targets:
                 found |= set().union(*(indices(one) for one in target.indices))
         if isinstance(node, Letter):
-            return {node.name} if node.name in names or node.name in INDICES and self.unknown(node.name) else set()
+            return {node.name} if node.name in names or (node.name in INDICES and self.unknown(node.name)) else set()
         for child in children(node):
             if not isinstance(child, Target):
                 found |= self.open_indices(child, names)
@@ -784,7 +810,11 @@ class Meaning:
                     start = _whole(low(env)) if low else 1
                     values = np.arange(start, _whole(high(env)) + 1)
                 else:
-                    values = np.arange(1, int(bound.size) + 1) if low is None else np.arange(bound.first or 0, int(bound.size))
+                    values = (
+                        np.arange(1, int(bound.size) + 1)
+                        if low is None
+                        else np.arange(bound.first or 0, int(bound.size))
+                    )
                 lengths.append(len(values))
                 env = env.binding(name, values if len(values) else np.zeros(1, int))
             if 0 in lengths:
@@ -916,7 +946,10 @@ class Meaning:
         shape, compare = a.shape or b.shape, COMPARE[node.condition.relation]
         rank = len(shape)
         return Term(
-            shape, lambda env: compare(_spread(a, rank, env), _spread(b, rank, env)).astype(float), node.at, entrywise=True
+            shape,
+            lambda env: compare(_spread(a, rank, env), _spread(b, rank, env)).astype(float),
+            node.at,
+            entrywise=True,
         )
 
     def _columns(self, node: Columns) -> Term:
@@ -964,7 +997,13 @@ class Meaning:
 
     def entry_by_entry(self, name: str, argument: Term, node: Apply) -> Term:
         entry = numbers.ENTRYWISE[name]
-        return Term(argument.shape, lambda env: entry(argument.run(env)), node.at, entrywise=bool(argument.shape), names=argument.names)
+        return Term(
+            argument.shape,
+            lambda env: entry(argument.run(env)),
+            node.at,
+            entrywise=bool(argument.shape),
+            names=argument.names,
+        )
 
     def called(self, name: str, node: Apply) -> Term:
         """A declared function: its definition, with the parameters standing for the arguments."""
@@ -985,7 +1024,9 @@ class Meaning:
             if isinstance(letter, Letter) and isinstance(argument, Letter) and self.stands_as_index(argument.name)
         }
         if renamed and len(renamed) == len(node.arguments):  # S^{ij} with its indices renamed
-            body_node = substituted(Entry(node.at, _Opaque(node.at, one.right), entries) if entries else one.right, renamed)
+            body_node = substituted(
+                Entry(node.at, _Opaque(node.at, one.right), entries) if entries else one.right, renamed
+            )
             self.making.append(f"{name}()")
             term = self.of(body_node)
             self.making.pop()
@@ -1000,7 +1041,10 @@ class Meaning:
             local.append((inner, term))
             parameters[letter.name] = dataclasses.replace(term, run=_held(inner), zero=False)
         saved, self.parameters = self.parameters, {**self.parameters, **parameters}
-        names_before, self.inner = self.inner, {**self.inner, **{k: f"{name}.{k}.{len(self.making)}" for k in parameters}}
+        names_before, self.inner = (
+            self.inner,
+            {**self.inner, **{k: f"{name}.{k}.{len(self.making)}" for k in parameters}},
+        )
         bound, self.bound = self.bound, dict(self.bound)
         self.making.append(f"{name}()")
         if entries:
@@ -1225,8 +1269,10 @@ class Meaning:
 
         if places or not axes:
             return Term(body.shape, run, node.at, names=body.names, entrywise=bool(body.shape))
-        shape = (own if target.mark != "+" else own[::-1]) if not body.shape and target.mark != "vec" else of_axes(
-            extents(body.shape) + axes
+        shape = (
+            (own if target.mark != "+" else own[::-1])
+            if not body.shape and target.mark != "vec"
+            else of_axes(extents(body.shape) + axes)
         )
         return Term(shape, run, node.at, names=body.names, entrywise=len(shape) == 2)
 
@@ -1267,7 +1313,7 @@ class Meaning:
         imaginary = differences.along(moved, base, np.complex128(1j) * directions, rank, depth)
         if mark == "Im":
             return imaginary
-        if mark == "gradient" or mark == "" and self.reading.complex_gradient:
+        if mark == "gradient" or (mark == "" and self.reading.complex_gradient):
             return real + np.complex128(1j) * imaginary
         sign = 1 if mark == "*" else -1
         return (real + sign * np.complex128(1j) * imaginary) / 2
@@ -1551,10 +1597,9 @@ def _upper(a: Array) -> Array:
 
 
 def _signed_vectors(a: Array) -> Array:
-    """Orthonormal eigenvectors; the largest entry of each is positive, so that a small change of `a` changes them little."""
+    """Orthonormal eigenvectors; the first entry of each is positive, as in the book, so that they change smoothly."""
     vectors = np.linalg.eigh((a + numbers.T(a)) / 2).eigenvectors
-    reference = np.take_along_axis(vectors, np.argmax(np.abs(vectors), -2, keepdims=True), -2)
-    return vectors * np.sign(reference)
+    return vectors * np.where(vectors[..., :1, :] < 0, -1.0, 1.0)
 
 
 def _directions(sizes: tuple[int, ...], structure: str, column_major: bool) -> Array:

@@ -84,7 +84,7 @@ def tie(a: Size, b: Size) -> bool:
         return False
     if a.value is not None and b.value is not None:
         return a.value == b.value
-    if a.declared or not b.declared and (a.value is not None or a.name and not b.name):
+    if a.declared or (not b.declared and (a.value is not None or (a.name and not b.name))):
         a, b = b, a
     a.same = b
     return True
@@ -103,7 +103,7 @@ def _tie_made(a: Size, b: Size) -> bool:
 
 def _inside(open_size: Size, made: Size) -> bool:
     return any(
-        part.find() is open_size or part.find().made and _inside(open_size, part.find())
+        part.find() is open_size or (part.find().made and _inside(open_size, part.find()))
         for part in (*made.product, *made.sum)
     )
 

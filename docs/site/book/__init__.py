@@ -8,12 +8,13 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from book import code_pages, docstrings, stubs
+from book import code_pages, docstrings, sheets, stubs
 from book.claim_page import ClaimPage
 from book.data import CATALOGUE
 from book.domain import BookDomain, LinkedNames
 from book.front import Front
-from book.lists import Chapter, Chapters, CheatSheet
+from book.lists import Chapter, Chapters
+from book.sheets import CheatSheet
 from book.source_pages import Bibliography, Coverage, SourcePage
 
 DIRECTIVES = {
@@ -36,6 +37,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(LinkedNames)
     app.connect("builder-inited", lambda app: stubs.write(pathlib.Path(app.srcdir)))
     app.connect("html-collect-pages", code_pages.pages)
+    app.connect("build-finished", sheets.copy)
     app.connect("autodoc-process-docstring", docstrings.convert)
     return {"version": "1", "env_version": _version(), "parallel_read_safe": True, "parallel_write_safe": True}
 

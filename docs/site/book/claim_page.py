@@ -13,8 +13,10 @@ from sphinx import addnodes
 from book import make, words
 from book.data import CATALOGUE, chapter_title, codes, erratum, line, measured
 from book.domain import BookDirective
+from book.speed import speed
 from identities.engine import citations, derivations, layouts, pages
 from identities.engine.identity import Claim
+from identities.engine.record import stated
 from identities.engine.sources import Source
 from identities.engine.tolerance import LIMIT
 from identities.engine.unicode import plain
@@ -47,6 +49,7 @@ class ClaimPage(BookDirective):
             *prints(claim, here),
             *derivation(claim, here),
             *record(claim),
+            *speed(claim, here),
             *related(claim, here),
             *cite(claim),
             *neighbours(claim, here),
@@ -150,6 +153,7 @@ def facts(claim: Claim, here: str) -> nodes.Node:
             f"{max(r['date'] for r in rows)}, jax {', '.join(dict.fromkeys(r['jax'] for r in rows))}, "
             f"{', '.join(dict.fromkeys(r['device'] for r in rows))}, {dtypes}: {found}"
         )
+    said = stated(rows)
     number = line(claim)
     where = f"identities/{claim.chapter}.py, line {number}"
     return make.facts(
@@ -160,6 +164,7 @@ def facts(claim: Claim, here: str) -> nodes.Node:
             ("Layout", [] if layouts.both(claim) else told),
             ("Sources", [make.paragraph(*make.joined(_source(s, here) for s in claim.sources))]),
             ("Checked", [checked]),
+            ("Statement", [make.paragraph(said[0].upper() + said[1:])] if said else []),
             ("Code", [make.paragraph(make.link(here, f"code/{claim.chapter}", f"L-{number}", where))]),
             ("Address", [make.paragraph(make.literal(str(pages.url(claim))))]),
         ]

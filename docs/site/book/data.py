@@ -21,6 +21,7 @@ FILES = (
     errata.PATH,
     sources.BIBLIOGRAPHY,
     *sorted(coverage.FOLDER.glob("*.csv")),
+    *sorted((ROOT / "bench" / "results").glob("*.json")),
 )
 _ERRATA = {row["name"]: row for row in errata.read()}
 

@@ -1,12 +1,13 @@
-"""Lists of claims: the chapters, one chapter in book order, its cheat sheet."""
+"""Lists of claims: the chapters, and one chapter in book order."""
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 from docutils import nodes
 
-from book import make, words
+from book import make, sheets, words
 from book.claim_page import badge
 from book.data import CHAPTERS, anchor_of, chapter_title, introduction, sections
 from book.domain import BookDirective
@@ -25,7 +26,7 @@ def chapters_table(here: str, folder: str = "chapters") -> nodes.table:
         chapter = make.link(here, f"{folder}/{name}", "", chapter_title(name))
         text = make.prose(about[0].upper() + about[1:]).children
         rows.append([[str(number)], [chapter], [*text], [str(held)], [str(len(claims) - held)]])
-    return make.table(["", "chapter", "about", "hold", "refuted"], rows, classes=["chapters"])
+    return make.table(["no.", "chapter", "about", "hold", "refuted"], rows, classes=["chapters"])
 
 
 class Chapters(BookDirective):
@@ -47,12 +48,20 @@ class Chapter(BookDirective):
         first, *others = introduction(module)
         links = make.paragraph(
             make.link(here, f"cheatsheets/{self.arguments[0]}", "", "Cheat sheet"),
+            *sheets.pdf_link(here, self.arguments[0], " (", "PDF", ")"),
             " · ",
             make.link(here, f"code/{self.arguments[0]}", "", f"identities/{self.arguments[0]}.py"),
             classes=["crumbs"],
         )
         about = first.removeprefix(f"{chapter_title(self.arguments[0])}: ")
-        found: list[nodes.Node] = [links, *(make.prose(text) for text in (about[0].upper() + about[1:], *others))]
+        tally = collections.Counter(c.status for c in claims_of(module))
+        counts = {status: tally[status] for status in ("holds", "refuted") if tally[status]}
+        status = make.bar(counts, "What became of the claims of this chapter", f"{sum(counts.values())} claims")
+        found: list[nodes.Node] = [
+            links,
+            status,
+            *(make.prose(text) for text in (about[0].upper() + about[1:], *others)),
+        ]
         used: set[str] = set()
         for head, identities in sections(module):
             inside = [self.entry(identity, here) for identity in identities]
@@ -79,7 +88,7 @@ class Chapter(BookDirective):
 
     @staticmethod
     def claim(claim: Claim, here: str) -> nodes.Node:
-        cited = ", ".join(str(s) for s in claim.sources if not s.ours)
+        cited = ", ".join(dict.fromkeys(str(s) for s in claim.sources if not s.ours))
         extra = [text for text in claim.conditions if text not in pages.domain(_general(claim))]
         about = "; ".join(part for part in (words.what(claim), cited, *extra) if part)
         line = make.paragraph(make.claim(claim.name, here), " ", badge(claim), f" {about}", classes=["entry-words"])
@@ -89,29 +98,3 @@ class Chapter(BookDirective):
 def _general(claim: Claim) -> Claim:
     """The first claim of the same identity that narrows nothing: what it asks for need not be said again."""
     return next((c for c in claim.identity.claims.values() if not c.given), claim)
-
-
-class CheatSheet(BookDirective):
-    """`.. id:cheatsheet:: NAME` is what holds in a chapter, on as little paper as possible."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        here, module = self.note_files(), CHAPTERS[self.arguments[0]]
-        cells = []
-        for claim in claims_of(module):
-            if claim.status == "refuted" or claim.computed:
-                continue
-            below: list[make.Part] = [make.claim(claim.name, here)]
-            conditions = "; ".join(pages.domain(claim))
-            below += [f" {conditions}"] if conditions else []
-            line = make.paragraph(*below, classes=["cell-words"])
-            cells.append(make.box(make.display(claim.statement), line, classes=["cell"]))
-        intro = make.paragraph(
-            "Gradients have the shape of their argument. Every line is checked; its name leads to shapes, sources and ",
-            "code. The chapter, with what is false in print: ",
-            make.link(here, f"chapters/{self.arguments[0]}", "", chapter_title(self.arguments[0])),
-            ".",
-            classes=["sheet-words"],
-        )
-        return [intro, make.box(*cells, classes=["sheet", "no-search"])]

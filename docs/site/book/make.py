@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 from docutils import nodes
 from sphinx import addnodes
@@ -88,6 +89,23 @@ def link(here: str, there: str, anchor: str, *content: Part) -> nodes.reference:
     """A link from one page of the site to another, by docname."""
     uri = posixpath.relpath(there, posixpath.dirname(here) or ".") + ".html" + (f"#{anchor}" if anchor else "")
     return nodes.reference("", "", *parts(content), refuri=uri, internal=True)
+
+
+def file(here: str, there: str, *content: Part) -> nodes.reference:
+    """A link from a page to a file of the site that is no page."""
+    uri = posixpath.relpath(there, posixpath.dirname(here) or ".")
+    return nodes.reference("", "", *parts(content), refuri=uri, internal=True)
+
+
+def bar(counts: Mapping[str, int], label: str, total: str) -> nodes.raw:
+    """How many of each status, as a bar with its numbers in words below it."""
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    inside = "".join(f'<span class="part part-{s}" style="flex-grow:{n}"></span>' for s, n in counts.items())
+    return html(
+        f'<div class="coverage"><div class="coverage-label">{escape(label)}</div>'
+        f'<div class="coverage-bar" role="img" aria-label="{escape(told)}">{inside}</div>'
+        f'<div class="coverage-told">{escape(total)}: {escape(told)}</div></div>'
+    )
 
 
 def bullets(rows: Iterable[Sequence[Part]], classes: Sequence[str] = ()) -> nodes.bullet_list:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable
 
@@ -44,14 +43,7 @@ def citing(key: str) -> dict[str, list[Claim]]:
 def bar(rows: Iterable[Row], label: str) -> nodes.Node:
     """Coverage as a bar, with its numbers in words beside it."""
     counts = coverage.tally(rows)
-    total = sum(counts.values())
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    parts = "".join(f'<span class="part part-{s}" style="flex-grow:{n}"></span>' for s, n in counts.items())
-    return make.html(
-        f'<div class="coverage"><div class="coverage-label">{html.escape(label)}</div>'
-        f'<div class="coverage-bar" role="img" aria-label="{html.escape(told)}">{parts}</div>'
-        f'<div class="coverage-told">{total}: {html.escape(told)}</div></div>'
-    )
+    return make.bar(counts, label, str(sum(counts.values())))
 
 
 def chapters_of(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from book.patterns import pattern
 from identities.engine import pages
 from identities.engine.identity import Claim
 from identities.engine.sources import Source
@@ -52,7 +53,7 @@ def what(claim: Claim) -> str:
     if claim.wirtinger:
         return f"derivative by {by}{'*' if claim.wirtinger == 'z*' else ''} (Wirtinger)"
     word = "Jacobian" if claim.kind == "jacobian" else "gradient"
-    space = (claim.entries or claim.within or "").replace("toeplitz", "Toeplitz")
+    space = pages.named(claim.entries or claim.within or "")
     if claim.entries:
         return f"{word} by {by} in the free entries of a {space} matrix"
     return f"{word} by {by} among {space} matrices" if claim.within else f"{word} by {by}"
@@ -77,13 +78,14 @@ def phrases(claim: Claim) -> list[str]:
     for word in KIND_WORDS[claim.kind]:
         found += [f"{word} of {bare}", f"{word} of the {bare}"]
     formula = plain(pages.split(claim.identity.latex)[0])
-    return list(dict.fromkeys([*found, *also(claim.identity.title), formula, formula.translate(TYPED)]))
+    found += [*also(claim.identity.title), formula, formula.translate(TYPED), f"formula {pattern(formula)}"]
+    return list(dict.fromkeys(found))
 
 
 def also(text: str) -> Iterator[str]:
     """Other names of what a title or a formula is about."""
-    for pattern, names in ALSO.items():
-        if re.search(pattern, text, re.IGNORECASE):
+    for meant, names in ALSO.items():
+        if re.search(meant, text, re.IGNORECASE):
             yield from names
 
 
