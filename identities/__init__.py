@@ -8,6 +8,7 @@ misprinted, against JAX's autodiff and against differences.
     identities.check("tr_axb_dX")            check it here and now; a Verdict says what was found
     identities.check_gradient(f, g, x)       check a gradient of your own; also check_jacobian,
                                              check_hessian, check_differential, check_custom_derivative
+    identities.check_statement("d/dX tr(A*X) = A'")   a statement in plain text, LaTeX or Unicode
     identities.with_closed_form("logdet")    a function that JAX differentiates by its closed forms
 
 The chapters are modules: `from identities.traces import tr_axb, tr_axb_dX`.  Importing any of this
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
     from identities.engine.pairs import check_jacobian as check_jacobian
     from identities.engine.verdict import Verdict as Verdict
     from identities.engine.verdict import Verdicts as Verdicts
+    from identities.statements.checking import check_statement as check_statement
+    from identities.statements.errors import StatementError as StatementError
+    from identities.statements.verdict import StatementVerdict as StatementVerdict
 
 _HOME = {
     "catalogue": "book",
@@ -76,6 +80,9 @@ _HOME = {
     "printed": "engine.identity",
     "Verdict": "engine.verdict",
     "Verdicts": "engine.verdict",
+    "check_statement": "statements.checking",
+    "StatementError": "statements.errors",
+    "StatementVerdict": "statements.verdict",
 }
 
 __all__ = ["CHAPTERS", *_HOME]

@@ -299,7 +299,7 @@ def jacobian_row_sums(A: Float[Array, "m n"], x: Float[Array, "n"]) -> Float[Arr
 
 @jacobian_row_sums.value("ours")
 def jacobian_row_sums_is_sum(A, x):
-    r"\sum_{l=1}^{n} A_{il}"
+    r"A_{ij} + \sum_{l \ne j} A_{il}"
     return jnp.broadcast_to(jnp.sum(A, axis=1)[:, None], A.shape)
 
 

@@ -155,21 +155,22 @@ def deep_sigmoid(
 
 @deep_sigmoid.gradient("x", "VCN N23")
 def deep_sigmoid_dx(x, A, b, y):
-    r"""g_0, \quad g_{i-1} = A_{i-1}^\top (\sigma'_i \circ g_i),\; g_K = 2(f_K - y),\;
-    \sigma' = \sigma \circ (1 - \sigma)"""
+    r"g_0, \quad g_{i-1} = A_{i-1}^\top (f_i \circ (1 - f_i) \circ g_i),\; g_K = 2(f_K - y)"
     return _backward(_sigmoid_slope, _forward(jax.nn.sigmoid, x, A, b), A, y)[0]
 
 
 @deep_sigmoid.gradient("A", "VCN N23", "MML 5.118", axes="ikl")
 def deep_sigmoid_dA(x, A, b, y):
-    r"\left((\sigma'_{i+1} \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad i = 0, \dots, K - 1"
+    r"""\left((f_{i+1} \circ (1 - f_{i+1}) \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad
+    g_{i-1} = A_{i-1}^\top (f_i \circ (1 - f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     f = _forward(jax.nn.sigmoid, x, A, b)
     return _by_weights(_backward(_sigmoid_slope, f, A, y)[1], f)
 
 
 @deep_sigmoid.gradient("b", "VCN N23", "MML 5.118", axes="ik")
 def deep_sigmoid_db(x, A, b, y):
-    r"\left(\sigma'_{i+1} \circ g_{i+1}\right)_k, \quad i = 0, \dots, K - 1"
+    r"""\left(f_{i+1} \circ (1 - f_{i+1}) \circ g_{i+1}\right)_k, \quad
+    g_{i-1} = A_{i-1}^\top (f_i \circ (1 - f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     return _backward(_sigmoid_slope, _forward(jax.nn.sigmoid, x, A, b), A, y)[1]
 
 
@@ -187,20 +188,22 @@ def deep_tanh(x: Float[Array, "n"], A: Float[Array, "k n n"], b: Float[Array, "k
 
 @deep_tanh.gradient("x", "VCN N23")
 def deep_tanh_dx(x, A, b, y):
-    r"g_0, \quad g_{i-1} = A_{i-1}^\top ((1 - f_i^2) \circ g_i),\; g_K = 2(f_K - y)"
+    r"g_0, \quad g_{i-1} = A_{i-1}^\top ((1 - f_i \circ f_i) \circ g_i),\; g_K = 2(f_K - y)"
     return _backward(_tanh_slope, _forward(jnp.tanh, x, A, b), A, y)[0]
 
 
 @deep_tanh.gradient("A", "VCN N23", axes="ikl")
 def deep_tanh_dA(x, A, b, y):
-    r"\left(((1 - f_{i+1}^2) \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad i = 0, \dots, K - 1"
+    r"""\left(((1 - f_{i+1} \circ f_{i+1}) \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad
+    g_{i-1} = A_{i-1}^\top ((1 - f_i \circ f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     f = _forward(jnp.tanh, x, A, b)
     return _by_weights(_backward(_tanh_slope, f, A, y)[1], f)
 
 
 @deep_tanh.gradient("b", "VCN N23", axes="ik")
 def deep_tanh_db(x, A, b, y):
-    r"\left((1 - f_{i+1}^2) \circ g_{i+1}\right)_k, \quad i = 0, \dots, K - 1"
+    r"""\left((1 - f_{i+1} \circ f_{i+1}) \circ g_{i+1}\right)_k, \quad
+    g_{i-1} = A_{i-1}^\top ((1 - f_i \circ f_i) \circ g_i),\; g_K = 2(f_K - y)"""
     return _backward(_tanh_slope, _forward(jnp.tanh, x, A, b), A, y)[1]
 
 
@@ -218,14 +221,14 @@ def deep_relu_dx(x, A, b, y):
 
 @deep_relu.gradient("A", "VCN N23", axes="ikl")
 def deep_relu_dA(x, A, b, y):
-    r"\left(([f_{i+1} > 0] \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad i = 0, \dots, K - 1"
+    r"\left(([f_{i+1} > 0] \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"
     f = _forward(jax.nn.relu, x, A, b)
     return _by_weights(_backward(_relu_slope, f, A, y)[1], f)
 
 
 @deep_relu.gradient("b", "VCN N23", axes="ik")
 def deep_relu_db(x, A, b, y):
-    r"\left([f_{i+1} > 0] \circ g_{i+1}\right)_k, \quad i = 0, \dots, K - 1"
+    r"\left([f_{i+1} > 0] \circ g_{i+1}\right)_k, \quad g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"
     return _backward(_relu_slope, _forward(jax.nn.relu, x, A, b), A, y)[1]
 
 

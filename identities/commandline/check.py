@@ -1,4 +1,4 @@
-"""`identities check`: prove claims here and now, with a live progress bar and a table by chapter."""
+"""`identities check`: prove claims here and now, with a progress bar and a table by chapter; or check a statement."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from identities.commandline import statements
 
 if TYPE_CHECKING:
     from identities.engine.identity import Claim
@@ -31,7 +33,8 @@ def add_commands(commands: Any) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="a claim, an identity, a chapter or an importable module; none: the whole book",
+        help="a claim, an identity, a chapter or an importable module; none: the whole book; "
+        "or an equation in LaTeX, Unicode or plain text; or a .tex file, whose displayed equations are checked",
     )
     p.add_argument("--only", metavar="TEXT", help="only claims whose name contains TEXT")
     p.add_argument(
@@ -59,6 +62,7 @@ def add_commands(commands: Any) -> None:
     p.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to run (default: JAX's choice)")
     p.add_argument("--json", action="store_true", help="print verdicts as JSON")
     p.add_argument("--record", type=pathlib.Path, metavar="FILE", help="also write what was measured into this record")
+    statements.add_options(p)
     p.set_defaults(run=run)
 
 
@@ -128,6 +132,11 @@ def extent(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace) -> int:
+    return statements.run(options) if statements.wanted(options) else check_claims(options)
+
+
+def check_claims(options: argparse.Namespace) -> int:
+    """Prove claims, a progress bar and a table."""
     import jax
     import rich.console
     import rich.progress

@@ -1,7 +1,8 @@
 """Coverage: for each numbered equation of a source, what became of it and which claims say so.
 
 `identities/equations/<source>.csv` lists the numbers of a source, also those that nothing covers
-yet.  Only a claim that cites a number with no note behind it counts: "MCB 51" does, "MCB 53 without
+yet; where it holds the statements too, they stand as printed.  `<source>.declarations.csv` beside it declares
+their letters (identities.statements.ledger).  Only a claim that cites a number with no note behind it counts: "MCB 51" does, "MCB 53 without
 its condition" does not.
 """
 
@@ -21,6 +22,8 @@ from identities.engine.identity import Claim
 
 FOLDER = pathlib.Path(__file__).parent.parent / "equations"
 COLUMNS = ("number", "section", "title", "kind")
+FURTHER = ((), ("test",), ("statement", "conditions"))  # the columns that may follow
+EMPTY = ("test", "conditions")  # the columns that may be empty
 
 STATUSES = {
     "holds": "true as printed",
@@ -34,13 +37,18 @@ STATUSES = {
 
 @dataclasses.dataclass(frozen=True)
 class Equation:
-    """A numbered equation of a source.  `test` is how the tests of a row without a derivative begin."""
+    """A numbered equation of a source.  `test` is how the tests of a row without a derivative begin.
+
+    `statement` and `conditions` are the LaTeX and the words of the print, where the list holds them.
+    """
 
     number: str
     section: str
     title: str
     kind: str
     test: str = ""
+    statement: str = ""
+    conditions: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Row:
 
 def sources() -> list[str]:
     """The keys of the sources whose equations are listed."""
-    return sorted(path.stem for path in FOLDER.glob("*.csv"))
+    return sorted(path.stem for path in FOLDER.glob("*.csv") if "." not in path.stem)
 
 
 @functools.cache
@@ -77,12 +85,15 @@ def equations(source: str) -> tuple[Equation, ...]:
     path = FOLDER / f"{source}.csv"
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, strict=True)
-        if tuple(reader.fieldnames or ()) not in (COLUMNS, (*COLUMNS, "test")):
-            raise ValueError(f"{path}: the columns must be {', '.join(COLUMNS)} and, where there are tests, test")
+        if tuple(reader.fieldnames or ()) not in [(*COLUMNS, *further) for further in FURTHER]:
+            raise ValueError(
+                f"{path}: the columns must be {', '.join(COLUMNS)}, and test where there are tests, or statement and "
+                "conditions where the statements are kept"
+            )
         found = []
         for fields in reader:
-            if None in fields or None in fields.values() or not all(fields[name] for name in COLUMNS):
-                raise ValueError(f"{path}, line {reader.line_num}: every column but test must be filled")
+            if None in fields or None in fields.values() or not all(fields[n] for n in fields if n not in EMPTY):
+                raise ValueError(f"{path}, line {reader.line_num}: every column but {' and '.join(EMPTY)} must be filled")
             found.append(Equation(**fields))
     numbers = [e.number for e in found]
     twice = sorted({n for n in numbers if numbers.count(n) > 1})

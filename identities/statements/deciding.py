@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from identities.engine import operands
-from identities.statements import numbers
+from identities.statements import expectations, numbers
 from identities.statements.environment import Array, Env, TooLarge, lead
 from identities.statements.errors import NoEvidence, StatementError, Unread, WrongShapes
 from identities.statements.latex import INDICES
 from identities.statements.meaning import Kind, Meaning, Term
-from identities.statements.shapes import Size, extents, is_matrix, is_one, tie, words
+from identities.statements.shapes import ONE, Size, extents, is_matrix, is_one, product, tie, words
 from identities.statements.syntax import (
     Apply,
     Big,
@@ -94,6 +94,7 @@ class Decider:
         )
         self.sides = [meaning.of(side) for side in statement.sides]
         self.pairs: list[tuple[Term, Term]] = list(itertools.pairwise(self.sides))
+        self.premises = [(meaning.of(one.left), meaning.of(one.right)) for one in statement.premises]
         letters = set(meaning.kinds)
         for fact in list(meaning.facts):
             self.pairs.append((meaning.of(fact.left), meaning.of(fact.right)))
@@ -101,7 +102,19 @@ class Decider:
             if new:
                 raise Unread(f"this does not say what {', '.join(new)} stands for", fact.at, self.text)
         self.pairs = [self.matched(a, b) for a, b in self.pairs]
+        self.premises = [self.matched(a, b) for a, b in self.premises]
+        self.laws = {name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()}
         self.letters = [name for name in meaning.kinds]
+
+    def parameter(self, name: str, word: str) -> Term | None:
+        """The mean or the covariance of a Gaussian letter, with the sizes of the letter; None is zero."""
+        if word == "0":
+            return None
+        term = self.meaning.of(Letter((0, 0), word))
+        size = self.meaning.kinds[name].shape[0]
+        if not term.shape or not tie(term.shape[0], size) or (is_matrix(term.shape) and not tie(term.shape[1], size)):
+            raise WrongShapes(f"{word} has not the size of {name}", None, self.text)
+        return term
 
     # -- shapes ---------------------------------------------------------------------------------------------------
 
@@ -109,10 +122,17 @@ class Decider:
         """The sides with one shape.  A side that names its axes is opened beside a number that names them too."""
         if a.zero or b.zero:
             return a, b
+        if a.spectrum or b.spectrum:
+            return self.unordered(a, b)
         if a.names and not b.shape and a.shape:
             return self.opened(a), b
         if b.names and not a.shape and b.shape:
             return a, self.opened(b)
+        free = tuple(self.meaning.free)
+        for array, number in ((a, b), (b, a)):  # A = ∂g/∂x_{ij}: entry by entry, the indices in the order of the text
+            if array.shape and not number.shape and len(free) == len(extents(array.shape)):
+                entry = self.opened(dataclasses.replace(array, names=free))
+                return (entry, b) if array is a else (a, entry)
         before = words(a.shape), words(b.shape)
         fits = len(a.shape) == len(b.shape) and all(map(tie, a.shape, b.shape))
         if not fits:
@@ -121,6 +141,27 @@ class Decider:
                 hint = "; in the other layout, one side is transposed"
             raise WrongShapes(f"the left side is {before[0]}, the right side {before[1]}{hint}", b.at, self.text)
         return a, b
+
+    def unordered(self, a: Term, b: Term) -> tuple[Term, Term]:
+        """Eigenvalues, compared with a column, a matrix or a number for each index as sets with multiplicities."""
+        sizes = []
+        for term in (a, b):
+            if not term.shape and len(self.meaning.free) != 1:
+                raise WrongShapes("eigenvalues are not equal to one number", term.at, self.text)
+            size = product(*term.shape) if term.shape else next(iter(self.meaning.free.values())).size
+            sizes.append(size)
+        if not tie(*sizes):
+            raise WrongShapes(f"there are {sizes[0]!r} values on the left, {sizes[1]!r} on the right", b.at, self.text)
+
+        def sorted_of(term: Term) -> Term:
+            def run(env: Env) -> Array:
+                value = term.run(env).ravel()
+                order = np.lexsort((np.round(value.imag, 9), np.round(value.real, 9)))
+                return value[order].reshape((1,) * env.depth + (-1, 1))
+
+            return Term((sizes[0], ONE), run, term.at)
+
+        return sorted_of(a), sorted_of(b)
 
     def opened(self, term: Term) -> Term:
         from identities.statements.environment import pick
@@ -166,16 +207,32 @@ class Decider:
         rng = np.random.default_rng((seed, 7))
         values, tangents = {}, {}
         for name, kind in self.meaning.kinds.items():
-            values[name] = self.value(kind, rng)
+            if name not in self.laws:
+                values[name] = self.value(kind, rng)
         for name in sorted(self.meaning.varied):
             kind = self.meaning.kinds[name]
             tangents[name] = _tangent(kind, rng, values[name])
         env = Env(values, tangents=tangents)
+        if self.laws:
+            values |= self.atoms(env, rng)
+            env = Env(values, tangents=tangents)
         for name, bound in self.meaning.free.items():
             first = 1 if bound.first is None else bound.first
             env = env.binding(name, np.arange(first, first + int(bound.size)))
         shown = {name: int(size) for name, size in self.meaning.sizes.items() if size.find().value is not None}
         return env, Draw(shown, values, tangents, seed)
+
+    def atoms(self, env: Env, rng: np.random.Generator) -> dict[str, Array]:
+        """The weights and the atoms of the random letters."""
+        shapes = {name: tuple(int(s) for s in self.meaning.kinds[name].shape) for name in self.laws}
+        parameters = {
+            name: (m.run(env) if m else np.zeros(shapes[name]), s.run(env))
+            for name, terms in self.laws.items()
+            if terms
+            for m, s in [terms]
+            if s
+        }
+        return expectations.drawn(self.meaning.reading.random, shapes, parameters, rng)
 
     def value(self, kind: Kind, rng: np.random.Generator) -> Array:
         shape = tuple(int(s) for s in kind.shape)
@@ -241,6 +298,7 @@ class Decider:
                     with np.errstate(all="ignore"):
                         env, draw = self.drawn(number, {})
                         links = [self.compare(pair, env, number) for pair in self.pairs]
+                        broken = [k for k in (self.compare(pair, env, number) for pair in self.premises) if not k.holds]
                 except (numbers.Unusable, np.linalg.LinAlgError, FloatingPointError) as error:
                     reasons[str(error)] = reasons.get(str(error), 0) + 1
                     continue
@@ -248,6 +306,8 @@ class Decider:
                     if ladder_number == len(LADDERS) - 1:  # the square one may lie outside of what indices need
                         break
                     raise
+                if broken:
+                    raise NoEvidence(f"{broken[0].left} = {broken[0].right} is not true of what is declared", None, self.text)
                 if any(SAME < link.worst < DIFFERENT for link in links):
                     reasons["the sides are too close to tell them apart"] = 1
                     continue

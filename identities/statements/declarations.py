@@ -8,20 +8,24 @@ A declaration may say what a letter is; it never changes what the text says.  On
     k: integer 1..4           a whole number, drawn from a range
     n = 2                     a dim, or a number, with its value
     let f(X) = A + BX         a definition, in the notation of the statement
+    letter \\mu_2             a letter with its subscript, which a `let` defines
     const A                   a letter whose differential is zero
     rows x of X               x_i is row i of X, as a column; `columns v of V`; `slices A of A`: A_i of an array of three axes
     zero-based c              the entries of c count from 0
     index a b                 letters that stand as indices
     symmetric X               derivatives by X are those in its free entries; `diagonal X`, `toeplitz X`; `within symmetric X`
+    total symmetric A         the same for derivatives written with d, and for those of A itself; with ∂, entries are free
     entrywise sin exp         functions that act entry by entry on square matrices too
     diag matrix               diag of a matrix is a matrix; `diag vector`
     layout numerator          the gradient of a number is a row
     gradient                  by a complex operand, the gradient 2 df/dz^* is meant
     imaginary i               i is the imaginary unit
     differential d            a plain d before a letter or a function is the differential
-    remark                    words behind the last side are a remark
+    remark                    words behind the last side, or the range of a letter there, are a remark
     C is G                    a letter of the text that stands for another
-    random x                  x is drawn from a discrete law; `random x independent`, `random x gaussian m S`
+    random x y                x and y have a joint law of a few atoms
+    random x independent      the coordinates of x are independent; `random x alike`: with the same central moments too
+    random x gaussian m S     x is Gaussian, as far as moments of the order 5 tell
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from identities.statements.shapes import Shape, Size, column
 from identities.statements.syntax import Definition
 from identities.statements.tokens import GREEK
 
+LAWS = ("independent", "alike", "gaussian")
 STRUCTURES = ("symmetric", "diagonal", "toeplitz", "symmetric toeplitz")
 WORDS = {name: getattr(operands, name) for name in operands.__all__ if operands.is_word(getattr(operands, name))}
 NAME = r"\\?[A-Za-z]+(?:_?\{?\w+\}?)?'?"
@@ -70,11 +75,13 @@ class Declarations:
     remark: bool = False
     zero_based: set[str] = dataclasses.field(default_factory=set)
     constants: set[str] = dataclasses.field(default_factory=set)
+    letters: set[str] = dataclasses.field(default_factory=set)
+    totals: dict[str, str] = dataclasses.field(default_factory=dict)
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(
-            frozenset(self.kinds),
+            frozenset(self.kinds) | frozenset(self.letters),
             frozenset(self.functions),
             frozenset(self.families),
             INDICES | frozenset(self.indices),
@@ -93,6 +100,8 @@ class Declarations:
             dict(self.structures),
             self.diagonal,
             dict(self.families),
+            dict(self.totals),
+            dict(self.random),
         )
 
     def definitions(self) -> list[Definition]:
@@ -127,13 +136,17 @@ def _clause(clause: str, found: Declarations) -> None:
     letters = [name(word) for word in rest.replace(",", " ").split()]
     if first == "let" and rest:
         found.lets.append(rest)
-        function = re.match(rf"\s*({NAME})\s*\(", rest)
+        function = re.match(rf"\s*(\\?[A-Za-z]+(?:_?\{{?\w+\}}?)?)'*\s*\(", rest)
         if function:
             found.functions.add(name(function[1]))
     elif first == "const":
         found.constants.update(letters)
         for one in letters:
             found.kinds.setdefault(one, _usual(one))
+    elif first == "letter" and letters:
+        found.letters.update(letters)
+    elif first == "total" and rest.rsplit(" ", 1)[0] in STRUCTURES:
+        found.totals[letters[-1]] = f"{rest.rsplit(' ', 1)[0]} entries"
     elif first in ("rows", "columns", "slices") and len(letters) == 3 and letters[1] == "of":
         found.families[letters[0]] = (letters[2], first)
     elif first == "zero-based":
@@ -158,8 +171,10 @@ def _clause(clause: str, found: Declarations) -> None:
         accented = re.fullmatch(r"\\(bar|dot|hat|tilde)\s*\{?(\w+)\}?", renamed[1])
         found.aliases[f"{accented[1]}({accented[2]})" if accented else name(renamed[1])] = name(renamed[2])
     elif first == "random" and letters:
-        found.random[letters[0]] = tuple(letters[1:])
-        found.kinds.setdefault(letters[0], _usual(letters[0]))
+        law = next((k for k, word in enumerate(letters) if word in LAWS), len(letters))
+        for one in letters[:law]:
+            found.random[one] = tuple(letters[law:])
+            found.kinds.setdefault(one, _usual(one))
     elif ":" in clause:
         _operand(clause, found)
     elif re.fullmatch(rf"{NAME}\s*=\s*-?[\d./]+", clause):

@@ -13,6 +13,7 @@ be the last of its product: `\\operatorname{tr} AXB` could mean two things, so i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 from identities.statements.errors import Unread
@@ -221,6 +222,22 @@ class _Reader:
     # -- statements -----------------------------------------------------------------------------------------------
 
     def statement(self, least: int = 2) -> Statement:
+        """`a = b = c`, or `a = b \\Rightarrow c = d`, whose first equations are its premises."""
+        premises: list[Definition] = []
+        found = self.chain(least)
+        while self.accept("Rightarrow"):
+            premises += [
+                Definition((a.at[0], b.at[1]), a, b) for a, b in itertools.pairwise(found.sides)
+            ]
+            found = self.chain(least)
+        definitions = self.definitions()
+        self.expect_end()
+        return dataclasses.replace(
+            found, at=(0, len(self.text)), definitions=tuple(definitions), premises=tuple(premises)
+        )
+
+    def chain(self, least: int) -> Statement:
+        start = self.place
         sides = [self.side()]
         relation = ""
         self.accept("&")
@@ -237,9 +254,7 @@ class _Reader:
             raise self.error("'=' was expected: a statement has two sides")
         if relation not in ("=", ""):
             raise self.error(f"only equations are decided, this is a statement with {relation}")
-        definitions = self.definitions()
-        self.expect_end()
-        return Statement((0, len(self.text)), tuple(sides), tuple(definitions), relation)
+        return Statement(self.span(start), tuple(sides), (), relation)
 
     def definitions(self) -> list[Definition]:
         found: list[Definition] = []
@@ -249,12 +264,21 @@ class _Reader:
             if self.now.kind == "text" and self.now.text.strip() in ("with", "where", "and", "with ", "where "):
                 self.take()
                 continue
-            if self.words.remark and self.now.kind == "text":
+            if self.words.remark and (self.now.kind == "text" or self.restricts()):
                 while self.now.kind != "end":
                     self.take()
             if self.now.kind == "end" or self.at("}") or self.at("none"):
                 return found
             found += self.definition()
+
+    def restricts(self) -> bool:
+        """Whether a letter with its range follows and nothing else: c \\in R, \\nu > 1, n = 1,2,3,\\ldots."""
+        relation = self.ahead()
+        if self.now.kind != "letter" or relation.text not in ("in", "<", ">", "leq", "geq", "="):
+            return False
+        rest = self.tokens[self.place + 2 : -1]
+        listed = all(t.kind == "number" or t.text in (",", "dots") for t in rest) and len(rest) > 1
+        return listed if relation.text == "=" else all(t.kind in ("letter", "number") for t in rest)
 
     def definition(self) -> list[Definition]:
         """`a = b`, or the chain `a = b = c`, which defines a and b by c."""
@@ -344,6 +368,12 @@ class _Reader:
                 factors.append(self.factor(first=True))
             elif self.at("/"):
                 slash = self.take().at
+                if isinstance(factors[-1], Differential) and self.at("partial"):  # ∂f/∂X
+                    of, below_letters = factors[-1], self.slashed_targets()
+                    if of.along or len(below_letters) != 1:
+                        raise self.error("one letter was expected below ∂", slash)
+                    factors[-1] = Derivative(self.span(start), of.body, below_letters)
+                    continue
                 if len(factors) > 1 and not all(isinstance(f, Number) for f in factors[:-1]):
                     raise self.error("it is not clear what the slash divides: write \\frac{}{}", slash)
                 below = self.factor()
@@ -386,6 +416,8 @@ class _Reader:
     def _factor(self, first: bool) -> Node:
         start = self.place
         token = self.now
+        if self.slashed_operator():
+            return self.slashed(start)
         if (token.kind == "command" and token.text in ("partial", "d")) or self.plain_differential():
             return self.differential()
         if token.kind == "command" and token.text in ("sum", "prod"):
@@ -556,6 +588,8 @@ class _Reader:
                 inside = self.side()
                 self.expect("r" + token.text[1:])
                 return Apply(self.span(start), "floor" if token.text == "lfloor" else "ceil", (inside,))
+            if token.text == "mathcalN":
+                return self.density(start)
             if token.text == "langle":
                 inside = self.side()
                 self.expect("rangle")
@@ -569,8 +603,28 @@ class _Reader:
         shown = f"\\{token.text}" if token.kind == "command" and len(token.text) > 1 else token.text
         raise self.error(f"an operand was expected, not {shown!r}", token.at)
 
+    def density(self, start: int) -> Node:
+        """\\mathcal N_x(m, S): the Gaussian density at x, of mean m and covariance S (of variance S, for a number)."""
+        self.expect("_", ", and behind it the point of the density")
+        if self.accept("{"):
+            point = self.side()
+            self.expect("}")
+        else:
+            point = self.atom()
+        if not (self.at("(") or self.at("[")):
+            raise self.error("the mean and the covariance of the density were expected in brackets")
+        closing = CLOSING[self.take().text]
+        mean = self.side()
+        self.expect(",")
+        covariance = self.side()
+        self.expect(closing)
+        return Apply(self.span(start), "density", (point, mean, covariance))
+
     def letter(self, token: Token, start: int) -> Node:
         name = self.aliases.get(token.text, token.text)
+        if self.at("'") and f"{name}'" in self.known:
+            self.take()
+            return Letter(self.span(start), f"{name}'")
         if self.at("_"):
             fixed = self.fixed_subscript(name)
             if fixed:
@@ -615,6 +669,10 @@ class _Reader:
     def fixed_subscript(self, name: str) -> str:
         """A subscript that belongs to the name: one that is declared, or one that is no index."""
         group = self.ahead().text == "{"
+        sign = self.ahead(2 if group else 1)
+        if sign.kind == "symbol" and sign.text in ("+", "-") and (not group or self.ahead(3).text == "}"):
+            self.place += 4 if group else 2
+            return f"{name}_{sign.text}"
         parts = []
         place = self.place + (2 if group else 1)
         while place < len(self.tokens) and self.tokens[place].kind in ("letter", "number"):
@@ -806,7 +864,12 @@ class _Reader:
         if token.kind != "letter" or token.text not in self.functions:
             return False
         following = self.ahead()
-        return following.text in ("(", "'", "^")
+        if following.text == "^":  # f^2(x), but not f^* alone
+            place = self.place + 2
+            while self.tokens[self.place + 2].text == "{" and self.tokens[place].text not in ("}", ""):
+                place += 1
+            following = self.tokens[min(place + 1, len(self.tokens) - 1)]
+        return following.text in ("(", "'") and following.kind == "symbol"
 
     def bracket_follows(self) -> bool:
         return self.ahead().kind == "symbol" and self.ahead().text in ("(", "[")
@@ -988,6 +1051,40 @@ class _Reader:
         self.count()
         return Differential(self.span(start), body, tuple(along))
 
+    def slashed_operator(self) -> bool:
+        """Whether ∂/∂X or ∂²/∂x∂y begins here, a derivative on one line."""
+        if not self.at("partial"):
+            return False
+        steps = 1
+        if self.ahead().text == "^":
+            steps = 5 if self.ahead(2).text == "{" else 3
+            steps -= steps == 5 and self.ahead(4).text != "}"
+        return self.ahead(steps).text == "/" and self.ahead(steps + 1).text == "partial"
+
+    def slashed(self, start: int) -> Node:
+        """∂/∂X f: it reaches to the end of the term, as \\frac{\\partial}{\\partial X} does."""
+        self.take()
+        order: Node = Number(self.now.at, 1.0)
+        if self.accept("^"):
+            order = self.atom()
+        self.expect("/")
+        targets = self.slashed_targets()
+        if not isinstance(order, Number) or len(targets) != order.value or not 1 <= len(targets) <= 3:
+            raise self.error("a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start))
+        body = self.reach("a function to differentiate was expected")
+        self.count()
+        return Derivative(self.span(start), body, targets)
+
+    def slashed_targets(self) -> tuple[Target, ...]:
+        """∂x∂y, ∂x²."""
+        targets: list[Target] = []
+        while self.accept("partial"):
+            target, repeated = self.target()
+            if repeated is not None and not isinstance(repeated, Number):
+                raise self.error("a number was expected as the order", repeated.at)
+            targets += [target] * (int(repeated.value) if isinstance(repeated, Number) else 1)
+        return tuple(targets)
+
     def nabla(self) -> Node:
         start = self.place
         self.take()
@@ -1006,10 +1103,10 @@ class _Reader:
                 times = int(order.value)
         body = self.factor()
         if not by:
-            inside = [n for n in body.arguments if isinstance(n, Letter)] if isinstance(body, Apply) else []
+            inside = {n.name for n in _letters(body)} if isinstance(body, Apply) else set()
             if len(inside) != 1:
                 raise self.error("the letter under nabla was expected", self.span(start))
-            by = inside[0].name
+            (by,) = inside
         target = Target(self.span(start), by, (), "gradient")
         return Derivative(self.span(start), body, (target,) * times)
 
@@ -1065,7 +1162,7 @@ class _Reader:
         return token.kind == "letter" and token.text == "d" and "d" not in self.known
 
     def derivative(self, start: int) -> Node | tuple[tuple[Target, ...], Node | None]:
-        self.take()
+        total = self.take().text == "d"
         order: Node | None = None
         if self.at("^"):
             self.take()
@@ -1099,7 +1196,7 @@ class _Reader:
         self.count()
         if body is None:
             return tuple(targets), open_order
-        return Derivative(self.span(start), body, tuple(targets), open_order)
+        return Derivative(self.span(start), body, tuple(targets), open_order, total)
 
     def target(self) -> tuple[Target, Node | None]:
         start = self.place
@@ -1133,7 +1230,7 @@ class _Reader:
 
 
 _COMMA = Token("symbol", ",", (0, 0))
-_STARTERS = frozenset(["frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
+_STARTERS = frozenset(["mathcalN", "frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
 
 
 def _letters(node: Node) -> list[Letter]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from identities.statements import differences, numbers
+from identities.statements import differences, expectations, numbers
 from identities.statements.environment import Array, Env, lead, must_fit, pick
 from identities.statements.errors import Unread, WrongShapes
 from identities.statements.latex import INDICES
@@ -96,6 +96,7 @@ class Term:
     names: tuple[str, ...] = ()  # of the axes, where the text names them: [...]_{ijkl}
     constant: float | None = None  # a literal number
     held: tuple[tuple[str, Term], ...] = ()  # letters that a derivative of this holds at their values
+    spectrum: bool = False  # eigenvalues, in no order: a side that is one is compared as a set with multiplicities
 
 
 @dataclasses.dataclass
@@ -130,6 +131,8 @@ class Reading:
     structures: Mapping[str, str] = dataclasses.field(default_factory=dict)  # letter -> "symmetric entries", ...
     diagonal: str = ""  # diag of a matrix: "vector" or "matrix"
     families: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)  # v -> ("V", "columns")
+    totals: Mapping[str, str] = dataclasses.field(default_factory=dict)  # as structures, for d and for a letter by itself
+    random: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # letter -> words of its law
 
 
 class Meaning:
@@ -178,7 +181,7 @@ class Meaning:
             elif isinstance(left, Letter) and left.name not in self.kinds:
                 self.definitions[left.name] = one
             elif isinstance(left, Apply) and left.function not in numbers.ENTRYWISE:
-                self.functions[left.function] = one
+                self.functions[left.function + "'" * left.primed] = one
             elif isinstance(left, Entry) and isinstance(left.base, Letter) and left.base.name not in self.kinds:
                 entries.setdefault(left.base.name, []).append(one)
             elif isinstance(left, Entry) and isinstance(left.base, Apply):
@@ -334,10 +337,25 @@ class Meaning:
         if name in self.sizes and name not in self.kinds:
             size = self.sizes[name]
             return Term(SCALAR, lambda env: np.asarray(float(int(size))), node.at)
-        if name in self.functions:
-            raise self.unread(f"the argument of {name} was expected", node.at)
+        if name in self.functions:  # f stands for f(x), with the letter of its definition
+            left = self.functions[name].left
+            if not isinstance(left, Apply):
+                raise self.unread(f"the argument of {name} was expected", node.at)
+            return self.called(name, Apply(node.at, name, left.arguments))
         kind = self.kind(name, node.at)
+        if name in self.reading.random:
+            return Term(kind.shape, self.atom(name, node.at), node.at)
         return Term(kind.shape, lambda env: env.values[name], node.at)
+
+    def atom(self, name: str, at: At) -> Run:
+        """A random letter, which has a value inside of an expectation only."""
+
+        def run(env: Env) -> Array:
+            if name not in env.values:
+                raise self.unread(f"{name} is random: it stands inside of an expectation", at)
+            return env.values[name]
+
+        return run
 
     def defined(self, name: str, at: At) -> Term:
         """A letter behind the statement stands for its definition; where a derivative varies it, for itself."""
@@ -465,6 +483,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             x, y = a.run(env), b.run(env)
+            must_fit((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), *x.shape[-2:], *y.shape[-2:]))
             found = x[..., :, None, :, None] * y[..., None, :, None, :]
             rows, columns = x.shape[-2] * y.shape[-2], x.shape[-1] * y.shape[-1]
             return found.reshape(found.shape[:-4] + (rows, columns))
@@ -558,7 +577,7 @@ class Meaning:
         first = base
         if isinstance(node, Letter):
             name = node.name
-            last = name in self.sizes and self.sizes[name].find() is size.find() and name not in self.index_letters
+            last = name in self.sizes and name not in self.index_letters and self.may_be(self.sizes[name], size)
             if (
                 name not in self.parameters
                 and name not in self.definitions
@@ -584,6 +603,15 @@ class Meaning:
 
         return run
 
+    @staticmethod
+    def may_be(named: Size, size: Size) -> bool:
+        """Whether n stands for the last entry: of an axis of size n, or of one that nothing else determines (e_n)."""
+        one = size.find()
+        if one is named.find():
+            return True
+        open_size = not (one.made or one.declared or one.value is not None or one is ONE)
+        return open_size and tie(one, named)
+
     def index(self, name: str) -> Bound:
         if name in self.bound:
             return self.bound[name]
@@ -596,6 +624,8 @@ class Meaning:
         if isinstance(base, Letter) and base.name in self.families and len(node.indices) == 1:
             return self.member(base.name, node)
         names = [n.name for n in node.indices if isinstance(n, Letter)]
+        if isinstance(base, Differential) and isinstance(base.body, Letter) and base.body.name in self.families:
+            return self.member(base.body.name, node, differential=True)
         if isinstance(base, _Opaque):
             return self.collected(base.body, names, node.at)
         opened = self.open_indices(base, frozenset(names))
@@ -613,6 +643,10 @@ class Meaning:
                 ),
                 node.at,
             )
+        if len(node.indices) == 1 < len(axes) and isinstance(node.indices[0], Number):  # A_{21}: row 2, column 1
+            digits = str(int(node.indices[0].value))
+            if len(digits) == len(axes):
+                node = dataclasses.replace(node, indices=tuple(Number(node.at, float(c)) for c in digits))
         if len(node.indices) != len(axes):
             raise self.clash(f"{len(axes)} indices were expected, for {words(term.shape)}", node.at)
         from_zero = isinstance(base, Letter) and base.name in self.kinds and self.kinds[base.name].zero_based
@@ -627,12 +661,18 @@ class Meaning:
 
         return Term(SCALAR, run, node.at)
 
-    def member(self, name: str, node: Entry) -> Term:
-        """v_i of a family: a column or row of a matrix, or a slice of an array of three axes."""
+    def member(self, name: str, node: Entry, differential: bool = False) -> Term:
+        """v_i of a family, or its differential: a column or row of a matrix, or a slice of an array of three axes."""
+        whole = Letter(node.at, self.families[name][0])
+        return self.picked(self.of(Differential(node.at, whole) if differential else whole), name, node)
+
+    def picked(self, term: Term, name: str, node: Entry) -> Term:
+        """One of a family, from an array that holds them all."""
         whole, how = self.families[name]
-        term = self.of(Letter(node.at, whole))
         if len(node.indices) != 1:
             raise self.clash(f"one subscript of {name} was expected", node.at)
+        if len(term.shape) != (3 if how == "slices" else 2):
+            raise self.clash(f"{whole} was expected to hold the {how}, this is {words(term.shape)}", node.at)
         axis = {"columns": 1, "rows": 0, "slices": 0}[how]
         size = term.shape[axis]
         place = self.place(node.indices[0], size, 0 if whole in self.kinds and self.kinds[whole].zero_based else 1)
@@ -657,9 +697,7 @@ class Meaning:
             raise self.clash(f"one subscript of {name} was expected", node.at)
         index = node.indices[0]
         if isinstance(index, Letter) and self.stands_as_index(index.name):
-            bound = self.index(index.name)
-            if bound.first is None:  # its range comes from the operand that it also counts
-                bound.first = 0
+            self.index(index.name)  # its range comes from the operand that it also counts
         place = self.number(index, "a subscript")
         if name not in self.first:
             self.first[name] = self.of(one.first)
@@ -737,6 +775,9 @@ class Meaning:
         self.bound.update(mine)
         term = self.of(base)
         self.bound = saved
+        letters = {n.name for n in walk(base) if isinstance(n, Letter)}
+        if is_column(term.shape) and len(names) == 1 and names[0] not in letters:  # lambda_i = eig(A), one by one
+            return term
         if term.shape:
             raise self.clash(f"the entries of an array are numbers, these are {words(term.shape)}", base.at)
         sizes = [mine[name].size for name in names]
@@ -794,7 +835,10 @@ class Meaning:
             bound = Bound(Size(), first, high[1])
             if isinstance(one.high, Letter) and high[1] is not None and first == 1:
                 bound.first, bound.size = 1, high[1]
-            ranges.append((one.name, bound, low.run if low else None, high[0]))
+            endless = isinstance(one.high, Constant) and one.high.name == "infinity"
+            if endless and (node.operator != "sum" or len(node.indices) != 1):
+                raise self.unread("only a sum over one index has no end", node.at)
+            ranges.append((one.name, bound, low.run if low else None, _last_term if endless else high[0]))
         for name, bound, _, _ in ranges:
             self.bound[name] = bound
         conditions = [self.condition(c) for c in node.conditions]
@@ -808,6 +852,7 @@ class Meaning:
             for name, bound, low, high in ranges:
                 if high is not None:
                     start = _whole(low(env)) if low else 1
+                    must_fit((max(0, _whole(high(env)) + 1 - start),))
                     values = np.arange(start, _whole(high(env)) + 1)
                 else:
                     values = (
@@ -833,6 +878,8 @@ class Meaning:
                 neutral = {"sum": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf}[operator]
                 value = np.where(keep, value, neutral)
             axes = tuple(range(len(lengths)))
+            if ranges[0][3] is _last_term:
+                _must_end(value)
             return {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[operator](value, axis=axes)
 
         return Term(body.shape, run, node.at, entrywise=body.entrywise)
@@ -957,8 +1004,10 @@ class Meaning:
 
     def _apply(self, node: Apply) -> Term:
         name = node.function
-        if name in self.functions:
+        if name in self.functions and not node.primed:
             return self.called(name, node)
+        if node.primed and name + "'" * node.primed in self.functions:
+            return self.called(name + "'" * node.primed, node)
         if name.endswith("^-1"):
             raise self.unread(f"the inverse function of {name[:-3]} is not read: write it out", node.at)
         if node.primed:
@@ -967,6 +1016,11 @@ class Meaning:
         own = getattr(self, f"_of_{name.lower()}", None)
         if own and len(arguments) == 1:
             return own(arguments[0], node)
+        if name == "density" and len(arguments) == 3:
+            return self.density(arguments, node)
+        if name == "cof" and len(arguments) == 3:
+            matrix = _made("cof", node.arguments[0])
+            return self._entry(Entry(node.at, matrix, node.arguments[1:]))
         if name == "solve" and len(arguments) == 2:
             return self._leftdivision(LeftDivision(node.at, *node.arguments))
         if name in ("max", "min") and len(arguments) == 2:
@@ -1060,6 +1114,48 @@ class Meaning:
 
         return dataclasses.replace(body, run=run, at=node.at)
 
+    def density(self, arguments: Sequence[Term], node: Apply) -> Term:
+        """The Gaussian density at x, of mean m and covariance S; of numbers, S is the variance."""
+        x, m, s = arguments
+        if not x.shape and not m.shape and not s.shape:
+
+            def of_numbers(env: Env) -> Array:
+                variance = s.run(env)
+                if np.any(variance <= 0):
+                    raise numbers.Unusable("a variance is not positive")
+                return np.exp(-((x.run(env) - m.run(env)) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+
+            return Term(SCALAR, of_numbers, node.at)
+        self.same_shape(x, m, "a density has its point and its mean of one shape")
+        size = self.must_be_square(s, "the covariance of a density")
+        if not is_column(x.shape) or not tie(size, x.shape[0]):
+            raise self.clash("the covariance of a density has the size of the point", s.at)
+
+        def run(env: Env) -> Array:
+            gap, covariance = x.run(env) - m.run(env), s.run(env)
+            form = (numbers.T(gap) @ numbers.inverse(covariance) @ gap)[..., 0, 0]
+            return np.exp(-form / 2) / numbers.root(np.linalg.det(2 * np.pi * covariance))
+
+        return Term(SCALAR, run, node.at)
+
+    def _of_max(self, x: Term, node: Apply) -> Term:
+        return self.extreme(x, np.max)
+
+    def _of_min(self, x: Term, node: Apply) -> Term:
+        return self.extreme(x, np.min)
+
+    def extreme(self, x: Term, which: Callable[..., Array]) -> Term:
+        """The largest or smallest entry."""
+        axes = tuple(range(-len(x.shape), 0))
+
+        def run(env: Env) -> Array:
+            value = x.run(env)
+            if np.iscomplexobj(value):
+                raise numbers.Unusable("numbers that are not real have no order")
+            return which(value, axis=axes)
+
+        return Term(SCALAR, run, x.at)
+
     def _of_tr(self, x: Term, node: Apply) -> Term:
         if not x.shape:
             return dataclasses.replace(x, at=node.at)
@@ -1122,7 +1218,7 @@ class Meaning:
 
     def _of_eig(self, x: Term, node: Apply) -> Term:
         size = self.must_be_square(x, "eig")
-        return Term(column(size), lambda env: numbers.eigenvalues(x.run(env))[..., None], node.at)
+        return Term(column(size), lambda env: numbers.eigenvalues(x.run(env))[..., None], node.at, spectrum=True)
 
     def _of_sing(self, x: Term, node: Apply) -> Term:
         return Term(column(Size()), lambda env: np.linalg.svd(x.run(env), compute_uv=False)[..., None], node.at)
@@ -1160,7 +1256,7 @@ class Meaning:
 
     def _of_eigh_values(self, x: Term, node: Apply) -> Term:
         size = self.must_be_square(x, "eigenvalues")
-        return Term(column(size), lambda env: np.linalg.eigvalsh(x.run(env))[..., None], node.at)
+        return Term(column(size), lambda env: np.linalg.eigvalsh(_symmetrised(x.run(env)))[..., None], node.at)
 
     def _of_eigh_vectors(self, x: Term, node: Apply) -> Term:
         self.must_be_square(x, "eigenvectors")
@@ -1227,6 +1323,10 @@ class Meaning:
         return dataclasses.replace(term, held=tuple(held.items()))
 
     def by(self, body: Term, target: Target, node: Derivative) -> Term:
+        if target.letter in self.families and len(target.indices) == 1 and not body.shape:  # by mu_j, one of several
+            every = dataclasses.replace(target, letter=self.families[target.letter][0], indices=())
+            one = Entry(target.at, Letter(target.at, target.letter), target.indices)
+            return self.picked(self.by(body, every, node), target.letter, one)
         letter = self._letter(Letter(target.at, target.letter))
         name = self.key(target.letter)
         if self.is_index(target.letter):
@@ -1239,11 +1339,14 @@ class Meaning:
         places = self.places(target, axes)
         rank = len(body.shape)
         structure = self.reading.structures.get(target.letter, "")
+        itself = node.body.base if isinstance(node.body, Entry) else node.body
+        if node.total or (isinstance(itself, Letter) and itself.name == target.letter):
+            structure = self.reading.totals.get(target.letter, structure)
         is_complex = target.letter in self.kinds and self.kinds[target.letter].complex
 
         def run(env: Env) -> Array:
             if body.held:
-                env = env.replacing({name: term.run(env) for name, term in body.held})
+                env = env.replacing({other: term.run(env) for other, term in body.held})
             base = changed.base(env)
             sizes = base.shape[base.ndim - len(own) :]
             directions = _directions(sizes, structure, target.mark == "vec")
@@ -1426,7 +1529,25 @@ class Meaning:
         return Term(SCALAR, run, node.at)
 
     def _average(self, node: Average) -> Term:
-        raise self.unread("an expectation needs a declared random letter", node.at)
+        letters = tuple(self.reading.random)
+        if not letters:
+            raise self.unread("an expectation needs a declared random letter", node.at)
+        for name in letters:
+            self.kind(name, node.at)
+        terms = [self.of(one) for one in node.arguments]
+        if node.operator == "E" and len(terms) == 1:
+            (term,) = terms
+            return dataclasses.replace(
+                term, run=expectations.mean(term.run, len(term.shape), letters), at=node.at, zero=False, constant=None
+            )
+        if node.operator == "E" or len(terms) > 2 or (node.operator == "Var" and len(terms) > 1):
+            raise self.clash(f"{node.operator} takes another number of arguments", node.at)
+        a, b = terms[0], terms[-1]
+        if not all(is_column(t.shape) or not t.shape for t in (a, b)) or bool(a.shape) != bool(b.shape):
+            raise self.clash(f"{node.operator} takes numbers, or columns", node.at)
+        shape = (a.shape[0], b.shape[0]) if a.shape else SCALAR
+        run = expectations.covariance((a.run, len(a.shape)), (b.run, len(b.shape)), letters)
+        return Term(shape, run, node.at)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1554,6 +1675,16 @@ def _powers(x: Array, exponent: Array) -> Array:
     return np.power(x, exponent)
 
 
+def _last_term(env: Env) -> Array:
+    """Where a sum without end is cut off; `_must_end` sees that nothing is lost."""
+    return np.asarray(60.0)
+
+
+def _must_end(terms: Array) -> None:
+    if np.max(np.abs(terms[-1]), initial=0.0) > 1e-9 * np.max(np.abs(terms), initial=0.0):
+        raise numbers.Unusable("a series converges too slowly")
+
+
 def _whole(value: Array) -> int:
     number = float(np.asarray(value).reshape(-1)[0])
     if not np.allclose(value, number) or number != round(number):
@@ -1596,9 +1727,14 @@ def _upper(a: Array) -> Array:
     return flat.reshape(a.shape)
 
 
+def _symmetrised(a: Array) -> Array:
+    """LAPACK reads one triangle; a derivative must move both."""
+    return (a + numbers.T(a)) / 2
+
+
 def _signed_vectors(a: Array) -> Array:
     """Orthonormal eigenvectors; the first entry of each is positive, as in the book, so that they change smoothly."""
-    vectors = np.linalg.eigh((a + numbers.T(a)) / 2).eigenvectors
+    vectors = np.linalg.eigh(_symmetrised(a)).eigenvectors
     return vectors * np.where(vectors[..., :1, :] < 0, -1.0, 1.0)
 
 

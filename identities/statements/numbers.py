@@ -173,6 +173,7 @@ ENTRYWISE: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "relu": lambda x: np.maximum(x, 0),
     "sign": np.sign,
+    "abs": np.abs,
     "erf": np.vectorize(math.erf, otypes=[float]),
     "Re": np.real,
     "Im": lambda x: np.imag(x) + 0.0,

@@ -208,6 +208,7 @@ class Derivative(Node):
     body: Node
     targets: tuple[Target, ...]
     order: Node | None = None
+    total: bool = False  # written with d and not with ∂
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +258,7 @@ class Statement(Node):
     sides: tuple[Node, ...]
     definitions: tuple[Definition, ...] = ()
     relation: str = "="
+    premises: tuple[Definition, ...] = ()  # the equations before ⇒
 
 
 def children(node: Node) -> Iterator[Node]:
