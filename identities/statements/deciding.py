@@ -8,17 +8,19 @@ is ill-conditioned or outside of a domain is drawn again.  Sides agree within `S
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from identities.engine import operands
 from identities.statements import expectations, numbers
-from identities.statements.environment import Array, Env, TooLarge, lead
-from identities.statements.errors import NoEvidence, StatementError, Unread, WrongShapes
+from identities.statements.environment import MOST_WORK, Array, Env, Work, lead, must_fit, must_join
+from identities.statements.errors import NoEvidence, StatementError, TooLarge, Unforeseen, Unread, WrongShapes
 from identities.statements.latex import INDICES
 from identities.statements.meaning import Kind, Meaning, Term
 from identities.statements.shapes import ONE, Size, extents, is_matrix, is_one, product, tie, words
@@ -78,13 +80,43 @@ class Decision:
         return max((link.worst for link in self.links), default=0.0)
 
 
+@contextlib.contextmanager
+def in_a_sentence(text: str) -> Iterator[None]:
+    """The one place where what Python and NumPy raise becomes a StatementError."""
+    try:
+        yield
+    except StatementError:
+        raise
+    except RecursionError:
+        raise TooLarge("brackets, marks, definitions or recursions stand too deep within each other") from None
+    except MemoryError:
+        raise TooLarge("a value is too large for the memory of this machine") from None
+    except ValueError as error:
+        if "shape" not in str(error) and "broadcast" not in str(error) and "dimension" not in str(error):
+            raise Unforeseen(_first_line(error), None, text) from error
+        raise WrongShapes(f"at the sizes that were drawn, shapes do not fit: {_first_line(error)}", None, text) from None
+    except numbers.Unusable as error:
+        raise NoEvidence(f"no draw decides: {error}", None, text) from None
+    except (ArithmeticError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError) as error:
+        raise Unforeseen(_first_line(error), None, text) from error
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
 class Decider:
     """A statement with all that is declared about it, ready to be evaluated."""
 
     def __init__(self, statement: Statement, meaning: Meaning):
+        with in_a_sentence(meaning.text):
+            self._prepare(statement, meaning)
+
+    def _prepare(self, statement: Statement, meaning: Meaning) -> None:
         self.statement = statement
         self.meaning = meaning
         self.text = meaning.text
+        self.work = Work()
         nodes = [
             n for side in (statement, *meaning.definitions.values(), *meaning.functions.values()) for n in walk(side)
         ]
@@ -188,13 +220,15 @@ class Decider:
     def roots(self) -> list[Size]:
         """The open sizes, in the order of the letters."""
         found: dict[int, Size] = {}
+        seen: set[int] = set()
 
         def see(shape: Sequence[Size]) -> None:
             for size in shape:
                 one = size.find()
-                if one.made:
+                if one.made and id(one) not in seen:
+                    seen.add(id(one))
                     see((*one.product, *one.sum))
-                elif one.value is None:
+                elif not one.made and one.value is None:
                     found.setdefault(id(one), one)
 
         for kind in self.meaning.kinds.values():
@@ -216,12 +250,13 @@ class Decider:
         for name in sorted(self.meaning.varied):
             kind = self.meaning.kinds[name]
             tangents[name] = _tangent(kind, rng, values[name])
-        env = Env(values, tangents=tangents)
+        env = Env(values, tangents=tangents, work=self.work)
         if self.laws:
             values |= self.atoms(env, rng)
-            env = Env(values, tangents=tangents)
+            env = Env(values, tangents=tangents, work=self.work)
         for name, bound in self.meaning.free.items():
             first = 1 if bound.first is None else bound.first
+            must_fit((int(bound.size),))
             env = env.binding(name, np.arange(first, first + int(bound.size)))
         shown = {name: int(size) for name, size in self.meaning.sizes.items() if size.find().value is not None}
         return env, Draw(shown, values, tangents, seed)
@@ -240,6 +275,8 @@ class Decider:
 
     def value(self, kind: Kind, rng: np.random.Generator) -> Array:
         shape = tuple(int(s) for s in kind.shape)
+        must_fit(shape)
+        self.work.spend(10 * math.prod(shape) * max(shape, default=1))
         if kind.value is not None:
             return np.full(shape, kind.value)
         if kind.integer is not None:
@@ -265,6 +302,7 @@ class Decider:
             left = np.zeros_like(known) if a.zero else left
             right = np.zeros_like(known) if b.zero else right
         left, right = lead(left, rank, env.depth), lead(right, rank, env.depth)
+        must_join(left, right)
         left, right = np.broadcast_arrays(left, right)
         if not (np.isfinite(left).all() and np.isfinite(right).all()):
             raise numbers.Unusable("a side is not finite")
@@ -285,6 +323,11 @@ class Decider:
 
     def decide(self, seed: int = 0, draws: int = 4) -> Decision:
         """Evaluate at `draws` draws of each ladder of sizes.  Raises NoEvidence, WrongShapes, TooLarge."""
+        self.work = Work(MOST_WORK * max(1.0, draws / 4))
+        with in_a_sentence(self.text):
+            return self._decided(seed, draws)
+
+    def _decided(self, seed: int, draws: int) -> Decision:
         best: list[Link] | None = None
         zero = [True] * len(self.pairs)
         last: Draw | None = None
@@ -382,4 +425,4 @@ def _tangent(kind: Kind, rng: np.random.Generator, value: Array) -> Array:
     return rng.standard_normal(value.shape)
 
 
-__all__ = ["Decider", "Decision", "Draw", "Link", "TooLarge"]
+__all__ = ["Decider", "Decision", "Draw", "Link", "TooLarge", "in_a_sentence"]

@@ -32,6 +32,7 @@ A declaration may say what a letter is; it never changes what the text says.  On
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,10 +42,12 @@ from identities.engine.errors import nearest
 from identities.statements.errors import Unread
 from identities.statements.latex import INDICES, Vocabulary, read_definitions
 from identities.statements.meaning import Kind, Reading
-from identities.statements.shapes import Shape, Size, column
+from identities.statements.shapes import Shape, Size, column, is_one
 from identities.statements.syntax import Definition
 from identities.statements.tokens import GREEK
 
+MOST_ALONG = 1000  # the largest size along an axis, and the largest whole number that is drawn
+MOST_AXES = 8
 LAWS = ("independent", "alike", "gaussian")
 STRUCTURES = ("symmetric", "diagonal", "toeplitz", "symmetric toeplitz")
 WORDS = {name: getattr(operands, name) for name in operands.__all__ if operands.is_word(getattr(operands, name))}
@@ -148,7 +151,7 @@ def _clause(clause: str, found: Declarations) -> None:
             found.kinds.setdefault(one, _usual(one))
     elif first == "letter" and letters:
         found.letters.update(letters)
-    elif first == "total" and rest.rsplit(" ", 1)[0] in STRUCTURES:
+    elif first == "total" and letters and rest.rsplit(" ", 1)[0] in STRUCTURES:
         found.totals[letters[-1]] = f"{rest.rsplit(' ', 1)[0]} entries"
     elif first in ("rows", "columns", "slices") and len(letters) == 3 and letters[1] == "of":
         found.families[letters[0]] = (letters[2], first)
@@ -158,9 +161,9 @@ def _clause(clause: str, found: Declarations) -> None:
             found.kinds.setdefault(one, _usual(one))
     elif first == "index":
         found.indices.update(letters)
-    elif first == "within" and len(letters) >= 2:
+    elif first == "within" and rest.rsplit(" ", 1)[0] in STRUCTURES and len(letters) >= 2:
         found.structures[letters[-1]] = f"within {' '.join(letters[:-1])}"
-    elif clause.rsplit(" ", 1)[0] in STRUCTURES:
+    elif clause.rsplit(" ", 1)[0] in STRUCTURES and letters:
         found.structures[letters[-1]] = f"{clause.rsplit(' ', 1)[0]} entries"
     elif first == "entrywise":
         found.entrywise.update(letters)
@@ -198,6 +201,8 @@ def name(text: str) -> str:
 
 def _usual(one: str) -> Kind:
     core = one.split("_")[0]
+    if not re.match("[A-Za-z]", core):
+        raise Unread(f"{one!r} is no letter")
     if core[0].isupper():
         return Kind((Size(), Size()))
     return Kind(()) if core in GREEK or core == "t" else Kind(column(Size()))
@@ -234,7 +239,9 @@ def _kind(letter: str, words: Sequence[str], found: Declarations, clause: str) -
             low, high = 1, 4
             if rest and re.fullmatch(r"\d+(\.\.\d+)?", rest[0]):
                 ends = rest.pop(0).split("..")
-                low, high = int(ends[0]), int(ends[-1])
+                low, high = int(ends[0][:9]), int(ends[-1][:9])
+                if not low <= high <= MOST_ALONG:
+                    raise Unread(f"a range in {clause!r} goes upwards, to {MOST_ALONG} at most")
             if rest:
                 raise Unread(f"{rest[0]!r} in {clause!r} is no range: a whole number or 1..4 was expected")
             kind["integer"] = (low, high)
@@ -254,9 +261,25 @@ def _kind(letter: str, words: Sequence[str], found: Declarations, clause: str) -
             shape = (shape[0], shape[0])
     else:
         shape = _shape(dims, found, clause)
+    if kind.get("word") is not None:
+        _must_suit(kind["word"], shape, clause)
     if kind.get("word") is not None and kind.get("complex") is None:
         kind["complex"] = operands.is_complex(kind["word"])
     return Kind(shape, **kind)
+
+
+def _must_suit(word: Any, shape: Shape, clause: str) -> None:
+    """Words about matrices stand with two dims, those about square ones with one dim twice."""
+    english = getattr(word, "english", "")
+    if getattr(word, "square", False):
+        if len(shape) != 2 or shape[0].find() is not shape[1].find() and shape[0].value != shape[1].value:
+            raise Unread(f"{clause!r}: what is {english} has one dim twice, such as n n")
+        if is_one(shape[1]):
+            raise Unread(f"{clause!r}: what is {english} is a matrix, this is a vector")
+    elif word in (operands.FullRank, operands.Orthogonal) and (len(shape) != 2 or is_one(shape[1])):
+        raise Unread(f"{clause!r}: what is {english} has two dims")
+    elif word is operands.Simplex and not shape:
+        raise Unread(f"{clause!r}: what is {english} has one dim")
 
 
 def _shape(dims: Sequence[str], found: Declarations, clause: str) -> Shape:
@@ -264,12 +287,16 @@ def _shape(dims: Sequence[str], found: Declarations, clause: str) -> Shape:
     for dim in dims:
         if dim == "?":
             sizes.append(Size())
-        elif dim.isdigit() and int(dim) > 0:
+        elif re.fullmatch(r"[0-9]+", dim):
+            if not 1 <= int(dim[:9]) <= MOST_ALONG:
+                raise Unread(f"{dim[:12]!r} in {clause!r} is no dim: there are those from 1 to {MOST_ALONG}")
             sizes.append(Size(int(dim)))
         elif dim.isidentifier():
             sizes.append(found.sizes.setdefault(dim, Size(name=dim, declared=True)))
         else:
             raise Unread(f"{dim!r} in {clause!r} is no dim: a letter or a whole number was expected")
+    if len(sizes) > MOST_AXES:
+        raise Unread(f"an operand has at most {MOST_AXES} axes, {clause!r} names {len(sizes)}")
     return tuple(sizes) if len(sizes) != 1 else column(sizes[0])
 
 
@@ -277,8 +304,8 @@ def _value(clause: str, found: Declarations) -> None:
     left, _, right = clause.partition("=")
     letter, value = name(left), float(eval_fraction(right))
     if letter in found.sizes:
-        if value != int(value) or value < 1:
-            raise Unread(f"{clause!r}: a dim is a whole number of at least 1")
+        if not 1 <= value <= MOST_ALONG or value != int(value):
+            raise Unread(f"{clause!r}: a dim is a whole number from 1 to {MOST_ALONG}")
         found.sizes[letter].value = int(value)
     else:
         found.kinds[letter] = Kind((), value=value)
@@ -288,9 +315,12 @@ def eval_fraction(text: str) -> float:
     """0.5, -2, 1/3."""
     above, _, below = text.strip().partition("/")
     try:
-        return float(above) / (float(below) if below else 1.0)
+        value = float(above) / (float(below) if below else 1.0)
     except (ValueError, ZeroDivisionError):
         raise Unread(f"{text.strip()!r} is no number") from None
+    if not math.isfinite(value):
+        raise Unread(f"{text.strip()[:12]!r}… is too large a number")
+    return value
 
 
 def of_operands(signature: Mapping[str, Any]) -> Declarations:

@@ -3,6 +3,8 @@
 `Unread`        the text is not in the language, or is ambiguous on paper: what was expected, and where
 `WrongShapes`   it can be read, but kinds or shapes clash: which declaration would mend it
 `NoEvidence`    it can be read, but no draw tells right from wrong
+`TooLarge`      it can be read, but takes too many numbers, too many steps or too deep a nesting
+`Unforeseen`    its evaluation failed in a way that no other sentence names: a fault of this program
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ class StatementError(ValueError):
         here = self.text[start:end] or "(the end)"
         after = self.text[end:high] + ("…" if high < len(self.text) else "")
         place = "at the end" if start >= len(self.text) else f"at character {start + 1}"
-        return " ".join(f"{self.message} ({place}: {before}→{here}←{after})".split())
+        sentence = " ".join(f"{self.message} ({place}: {before}→{here}←{after})".split())
+        return sentence.encode("utf-8", "backslashreplace").decode("utf-8")  # half of a pair cannot be printed
 
 
 class Unread(StatementError):
@@ -39,3 +42,11 @@ class WrongShapes(StatementError):
 
 class NoEvidence(StatementError):
     """Every draw was ill-conditioned, outside of a domain, or told nothing."""
+
+
+class TooLarge(StatementError):
+    """A value would hold too many numbers, or a statement takes too much work."""
+
+
+class Unforeseen(StatementError):
+    """NumPy or this program failed where a sentence of its own was due."""

@@ -57,6 +57,7 @@ from identities.statements.syntax import (
 from identities.statements.tokens import ACCENTS, FUNCTIONS, Token, tokens
 
 DEEPEST = 60  # brackets within brackets
+MOST_MARKS = 12  # on one factor
 LARGEST = 2000  # nodes of a tree
 INDICES = frozenset("ijklmnpqrstuv")
 RELATIONS = {"=": "=", "ne": "≠", "leq": "≤", "geq": "≥", "<": "<", ">": ">", "equiv": "=", "cong": "≈", "approx": "≈"}
@@ -140,7 +141,8 @@ class _Reader:
                     while self.tokens[after].text not in ("}", ""):
                         after += 1
                 after += 1
-            if self.tokens[min(after, len(self.tokens) - 1)].text == "=" and self.tokens[after].kind == "symbol":
+            following = self.tokens[min(after, len(self.tokens) - 1)]
+            if following.text == "=" and following.kind == "symbol":
                 found.add(name.text)
         return frozenset(found)
 
@@ -156,7 +158,7 @@ class _Reader:
             if after.text == "=":
                 found.add(letter.text)
             elif after.text == "_" and letter.text not in self.words.names:
-                rest = [t for t in self.tokens[place + 2 : place + 5] if t.text not in ("{", "}")]
+                rest = [t for t in self.tokens[place + 2 : place + 6] if t.text not in ("{", "}")] + [_END, _END]
                 if rest[0].kind == "number" and rest[1].text == "=":
                     found.add(f"{letter.text}_{rest[0].text}")
                 elif rest[0].kind == "letter":
@@ -447,7 +449,7 @@ class _Reader:
 
     def marks(self, base: Node, start: int) -> Node:
         """Powers, marks, subscripts, primes and factorials behind an atom."""
-        while True:
+        for _ in range(MOST_MARKS):
             if self.at("^"):
                 self.take()
                 base = self.raised(base, start)
@@ -461,6 +463,7 @@ class _Reader:
             else:
                 return base
             self.count()
+        raise self.error(f"one factor has at most {MOST_MARKS} powers, marks and subscripts")
 
     def raised(self, base: Node, start: int) -> Node:
         grouped = self.accept("{")
@@ -514,7 +517,7 @@ class _Reader:
             token = self.take()
             if token.kind == "letter":
                 return (Letter(token.at, token.text),)
-            if token.kind == "number":
+            if token.kind == "number" and token.text.isdigit():
                 return tuple(Number(token.at, float(c)) for c in token.text)
             raise self.error("an index was expected", token.at)
         found: list[Node] = []
@@ -1083,7 +1086,7 @@ class _Reader:
             target, repeated = self.target()
             if repeated is not None and not isinstance(repeated, Number):
                 raise self.error("a number was expected as the order", repeated.at)
-            targets += [target] * (int(repeated.value) if isinstance(repeated, Number) else 1)
+            targets += [target] * (_order(repeated.value) if isinstance(repeated, Number) else 1)
         return tuple(targets)
 
     def nabla(self) -> Node:
@@ -1182,12 +1185,14 @@ class _Reader:
             self.take()
             target, repeated = self.target()
             if repeated is None or isinstance(repeated, Number):
-                targets += [target] * (int(repeated.value) if isinstance(repeated, Number) else 1)
+                targets += [target] * (_order(repeated.value) if isinstance(repeated, Number) else 1)
             else:
                 targets.append(target)
                 open_order = repeated
         self.expect("}")
-        stated = int(order.value) if isinstance(order, Number) else None
+        stated = _order(order.value) if isinstance(order, Number) else None
+        if stated == 0:
+            raise self.error("a derivative has the order 1, 2 or 3", self.span(start))
         if open_order is None and order is not None and stated is None:
             raise self.error("the order above is not that below", order.at)
         if open_order is None and len(targets) != (stated or 1):
@@ -1231,6 +1236,7 @@ class _Reader:
 
 
 _COMMA = Token("symbol", ",", (0, 0))
+_END = Token("end", "", (0, 0))
 _STARTERS = frozenset(["mathcalN", "frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
 
 
@@ -1239,6 +1245,11 @@ def _letters(node: Node) -> list[Letter]:
 
     found = [n for n in walk(node) if isinstance(n, Letter)]
     return sorted(found, key=lambda n: n.at)
+
+
+def _order(value: float) -> int:
+    """An order as it is written, where it is 1, 2 or 3; 0, which no derivative has, stands for all others."""
+    return int(value) if value in (1, 2, 3) else 0
 
 
 def _minus_one(at: At) -> Node:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from identities.statements import differences, expectations, numbers
-from identities.statements.environment import Array, Env, lead, must_fit, pick
-from identities.statements.errors import Unread, WrongShapes
+from identities.statements.environment import Array, Env, lead, must_fit, must_join, must_multiply, pick
+from identities.statements.errors import TooLarge, Unread, WrongShapes
 from identities.statements.latex import INDICES
 from identities.statements.shapes import (
     ONE,
@@ -32,6 +32,7 @@ from identities.statements.shapes import (
     of_axes,
     product,
     tie,
+    total,
     words,
 )
 from identities.statements.syntax import (
@@ -74,6 +75,8 @@ from identities.statements.syntax import (
 )
 
 Run = Callable[[Env], Array]
+MOST_PARTS = 20_000  # terms that a statement unfolds to, its definitions put in
+DEEPEST = 100  # terms within terms
 COMPARE: dict[str, Callable[[Array, Array], Array]] = {
     "=": lambda x, y: np.abs(x - y) < 1e-9,
     "≠": lambda x, y: np.abs(x - y) > 1e-9,
@@ -169,6 +172,8 @@ class Meaning:
         self.index_letters: frozenset[str] = frozenset()
         self.everywhere: Mapping[str, int] = {}  # how often each letter stands in the statement
         self.whole: frozenset[str] = frozenset()  # letters that are whole numbers, as powers of matrices
+        self.parts = 0
+        self.depth = 0
         self.conjugates = False  # whether the text conjugates: then letters are complex, where nothing is declared
         self.define(definitions)
 
@@ -271,7 +276,17 @@ class Meaning:
     # -- letters --------------------------------------------------------------------------------------------------
 
     def of(self, node: Node) -> Term:
-        return getattr(self, f"_{type(node).__name__.lower()}")(node)
+        self.parts += 1
+        if self.parts > MOST_PARTS:
+            raise TooLarge(f"with its definitions put in, the statement has more than {MOST_PARTS} parts")
+        if self.depth > DEEPEST:
+            raise TooLarge("brackets, marks or definitions stand too deep within each other", node.at, self.text)
+        self.depth += 1
+        try:
+            term = getattr(self, f"_{type(node).__name__.lower()}")(node)
+        finally:
+            self.depth -= 1
+        return dataclasses.replace(term, run=_counted(term.run))
 
     def number(self, node: Node, what: str) -> Term:
         term = self.of(node)
@@ -286,10 +301,10 @@ class Meaning:
     def _constant(self, node: Constant) -> Term:
         if node.name == "I":
             size = Size()
-            return Term((size, size), lambda env: np.eye(int(size)), node.at)
+            return Term((size, size), lambda env: _identity(size), node.at)
         if node.name == "1":
             size = Size()
-            return Term(column(size), lambda env: np.ones((int(size), 1)), node.at)
+            return Term(column(size), lambda env: _ones(size), node.at)
         known = {"pi": np.pi, "i": np.complex128(1j), "infinity": np.inf}
         return Term(SCALAR, lambda env: np.asarray(known[node.name]), node.at)
 
@@ -446,8 +461,10 @@ class Meaning:
             rank = len(wide.shape)
 
             def scaled(env: Env) -> Array:
-                factor = number.run(env)
-                return factor.reshape(factor.shape + (1,) * rank) * wide.run(env)
+                factor, value = number.run(env), wide.run(env)
+                factor = factor.reshape(factor.shape + (1,) * rank)
+                must_join(factor, value)
+                return factor * value
 
             return Term(wide.shape, scaled, at, entrywise=wide.entrywise, names=wide.names)
         if len(a.shape) > 2 or len(b.shape) > 2:
@@ -456,8 +473,8 @@ class Meaning:
             raise self.clash(f"{words(a.shape)} times {words(b.shape)}: the inner sizes differ", b.at)
         shape: Shape = (a.shape[0], b.shape[1])
         if is_one(shape[0]) and is_one(shape[1]):
-            return Term(SCALAR, lambda env: (a.run(env) @ b.run(env))[..., 0, 0], at)
-        return Term(shape, lambda env: a.run(env) @ b.run(env), at)
+            return Term(SCALAR, lambda env: _matrix_product(a, b, env)[..., 0, 0], at)
+        return Term(shape, lambda env: _matrix_product(a, b, env), at)
 
     def _elementwise(self, node: Elementwise) -> Term:
         a, b = self.of(node.left), self.of(node.right)
@@ -470,6 +487,7 @@ class Meaning:
             x, y = a.run(env), b.run(env)
             x = x if a.shape else x.reshape(x.shape + (1,) * rank)
             y = y if b.shape else y.reshape(y.shape + (1,) * rank)
+            must_join(x, y)
             return x / y if divide else x * y
 
         return Term(shape, run, node.at, entrywise=True)
@@ -487,7 +505,7 @@ class Meaning:
             x, y = a.run(env), b.run(env)
             must_fit((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), *x.shape[-2:], *y.shape[-2:]))
             found = x[..., :, None, :, None] * y[..., None, :, None, :]
-            rows, columns = x.shape[-2] * y.shape[-2], x.shape[-1] * y.shape[-1]
+            rows, columns = found.shape[-4] * found.shape[-3], found.shape[-2] * found.shape[-1]
             return found.reshape(found.shape[:-4] + (rows, columns))
 
         return Term(shape, run, node.at)
@@ -501,22 +519,30 @@ class Meaning:
             if a.shape:
                 self.same_shape(a, b, "a quotient entry by entry has one shape")
             wide = len(b.shape)
-            return Term(b.shape, lambda env: _spread(a, wide, env) / b.run(env), node.at, entrywise=True)
+
+            def entries(env: Env) -> Array:
+                above, below = _spread(a, wide, env), b.run(env)
+                must_join(above, below)
+                return above / below
+
+            return Term(b.shape, entries, node.at, entrywise=True)
         if a.zero:
             return dataclasses.replace(a, at=node.at)
         if a.constant is not None and b.constant is not None and b.constant:
             return self._number(Number(node.at, a.constant / b.constant))
 
         def run(env: Env) -> Array:
-            below = b.run(env)
-            return a.run(env) / below.reshape(below.shape + (1,) * rank)
+            above, below = a.run(env), b.run(env)
+            below = below.reshape(below.shape + (1,) * rank)
+            must_join(above, below)
+            return above / below
 
         return Term(a.shape, run, node.at, entrywise=a.entrywise, names=a.names)
 
     def _leftdivision(self, node: LeftDivision) -> Term:
         a, b = self.of(node.matrix), self.of(node.right)
         self.must_be_square(a, "the matrix before the backslash")
-        return self.multiplied(dataclasses.replace(a, run=lambda env: numbers.inverse(a.run(env))), b)
+        return self.multiplied(dataclasses.replace(a, run=_heavy(a, numbers.inverse, 3)), b)
 
     # -- powers and marks -----------------------------------------------------------------------------------------
 
@@ -530,25 +556,33 @@ class Meaning:
             def entries(env: Env) -> Array:
                 x, e = base.run(env), exponent.run(env)
                 e = e.reshape(e.shape + (1,) * rank)
+                must_join(x, e)
                 return _powers(x, e)
 
             return Term(base.shape, entries, node.at, entrywise=bool(base.shape))
         if len(base.shape) != 2 or not tie(*base.shape):
             raise self.clash(f"only a square matrix has powers, this is {words(base.shape)}", node.base.at)
         value = exponent.constant
+        if value is not None and not np.isfinite(value):
+            raise self.clash("an exponent is a finite number", node.exponent.at)
         if value is not None and value != int(value):
-            return Term(base.shape, lambda env: numbers.fraction(base.run(env), value), node.at)
+            return Term(base.shape, _heavy(base, lambda x: numbers.fraction(x, value), 10), node.at)
 
         def run(env: Env) -> Array:
             x, e = base.run(env), exponent.run(env)
+            if not np.isfinite(e).all() or np.max(np.abs(e), initial=0.0) > numbers.LARGEST_POWER:
+                raise numbers.Unusable(f"a power of a matrix is at most {numbers.LARGEST_POWER}")
             whole = np.rint(e).astype(int)
             if not np.allclose(e, whole):
                 raise self.clash("the exponent of a matrix is a whole number", node.exponent.at)
-            found = {k: numbers.power(x, k) for k in sorted(set(whole.ravel().tolist()))}
+            wanted = sorted(set(whole.ravel().tolist()))
+            env.work.spend(len(wanted) * 12 * x.size * x.shape[-1])
+            found = {k: numbers.power(x, k) for k in wanted}
             if len(found) == 1:
                 return next(iter(found.values()))
             whole = whole[..., None, None]
             batch = np.broadcast_shapes(whole.shape[:-2], x.shape[:-2])
+            must_fit(batch + x.shape[-2:])
             result = np.zeros(batch + x.shape[-2:], np.result_type(*found.values()))
             for k, one in found.items():
                 result = np.where(whole == k, one, result)
@@ -570,7 +604,8 @@ class Meaning:
         shape = (base.shape[1], base.shape[0])
         change = {"T": numbers.T, "H": lambda a: np.conj(numbers.T(a)), "+": numbers.pseudoinverse}[node.mark]
         names = base.names[::-1] if node.mark == "T" else ()
-        return Term(shape, lambda env: change(base.run(env)), node.at, entrywise=base.entrywise, names=names)
+        run = _heavy(base, change, 20) if node.mark == "+" else lambda env: change(base.run(env))
+        return Term(shape, run, node.at, entrywise=base.entrywise, names=names)
 
     # -- entries and indices --------------------------------------------------------------------------------------
 
@@ -598,10 +633,12 @@ class Meaning:
         term = self.number(node, "an index")
 
         def run(env: Env) -> Array:
-            value = np.rint(term.run(env)).astype(np.intp) - first
-            if np.any(value < 0) or np.any(value >= int(size)):
+            value = term.run(env)
+            if np.iscomplexobj(value) or not np.all(np.abs(value - np.rint(value)) < 1e-9):
+                raise self.clash("an index is a whole number", node.at)
+            if np.any(value < first - 0.5) or np.any(value > int(size) + first - 0.5):
                 raise self.clash("an index is out of range", node.at)
-            return value
+            return np.rint(value).astype(np.intp) - first
 
         return run
 
@@ -685,6 +722,7 @@ class Meaning:
             value, where = term.run(env), place(env)
             value = np.moveaxis(value, axis - rank, -rank)
             batch = np.broadcast_shapes(value.shape[:-rank], where.shape)
+            must_fit(batch + value.shape[-rank:])
             value = np.broadcast_to(value, batch + value.shape[-rank:])
             where = np.broadcast_to(where, batch).reshape(batch + (1,) * rank)
             found = np.take_along_axis(value, where, axis=value.ndim - rank).squeeze(value.ndim - rank)
@@ -725,12 +763,16 @@ class Meaning:
             return env.cache[name, k]
 
         def run(env: Env) -> Array:
-            where = np.rint(place.run(env)).astype(int)
+            value = place.run(env)
+            if not np.all(np.abs(value) <= 64):
+                raise numbers.Unusable("a recursion has at most 64 steps")
+            where = np.rint(value).astype(int)
             each = {k: at(env, k) for k in sorted(set(where.ravel().tolist()))}
             if len(each) == 1:
                 return next(iter(each.values()))
             batch = np.broadcast_shapes(where.shape, *(v.shape[: v.ndim - rank] for v in each.values()))
             some = next(iter(each.values()))
+            must_fit(batch + some.shape[some.ndim - rank :])
             result = np.zeros(batch + some.shape[some.ndim - rank :])
             for k, value in each.items():
                 result = np.where((where == k).reshape(where.shape + (1,) * rank), value, result)
@@ -788,6 +830,7 @@ class Meaning:
             for name, size in zip(names, sizes, strict=True):
                 env = env.binding(name, np.arange(1, int(size) + 1))
             value = lead(term.run(env), 0, env.depth)
+            must_fit(tuple(int(s) for s in sizes) + value.shape[len(sizes) :])
             value = np.broadcast_to(value, tuple(int(s) for s in sizes[::-1]) + value.shape[len(sizes) :])
             value = np.moveaxis(value, range(len(sizes)), [value.ndim - 1 - k for k in range(len(sizes))])
             return value[..., None] if len(sizes) == 1 else value
@@ -809,6 +852,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             r, c = row(env)[..., None, None], col(env)[..., None, None]
+            must_fit((*np.broadcast_shapes(r.shape[:-2], c.shape[:-2]), int(shape[0]), int(shape[1])))
             rows, columns = np.arange(int(shape[0]))[:, None], np.arange(int(shape[1]))
             return ((r == rows) & (c == columns)).astype(float)
 
@@ -819,7 +863,7 @@ class Meaning:
         place = self.place(node.index, size)
         return Term(
             column(size),
-            lambda env: (place(env)[..., None, None] == np.arange(int(size))[:, None]).astype(float),
+            lambda env: (place(env)[..., None, None] == _counted_to(size)[:, None]).astype(float),
             node.at,
         )
 
@@ -867,6 +911,7 @@ class Meaning:
                 env = env.binding(name, values if len(values) else np.zeros(1, int))
             if 0 in lengths:
                 empty = 0.0 if operator == "sum" else 1.0
+                must_fit(tuple(int(s) for s in body.shape))
                 return np.full(tuple(int(s) for s in body.shape), empty)
             must_fit(tuple(lengths))
             value = lead(body.run(env), rank, env.depth)
@@ -876,10 +921,15 @@ class Meaning:
             if conditions:
                 keep = conditions[0](env)
                 for more in conditions[1:]:
-                    keep = keep & more(env)
+                    other = more(env)
+                    must_join(keep, other)
+                    keep = keep & other
                 keep = lead(keep, 0, env.depth).reshape(lead(keep, 0, env.depth).shape + (1,) * rank)
                 neutral = {"sum": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf}[operator]
+                must_join(keep, value)
                 value = np.where(keep, value, neutral)
+            if operator in ("max", "min"):
+                numbers.must_be_real(value)
             axes = tuple(range(len(lengths)))
             if ranges[0][3] is _last_term:
                 _must_end(value)
@@ -917,7 +967,15 @@ class Meaning:
             raise self.clash(f"the index of the {node.operator} was expected", node.at)
         axes = tuple(range(-len(body.shape), 0))
         fold = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[node.operator]
-        return Term(SCALAR, lambda env: fold(body.run(env), axis=axes), node.at)
+
+
+        def run(env: Env) -> Array:
+            value = body.run(env)
+            if node.operator in ("max", "min"):
+                numbers.must_be_real(value)
+            return fold(value, axis=axes)
+
+        return Term(SCALAR, run, node.at)
 
     def condition(self, node: Condition) -> Callable[[Env], Array]:
         for one in (node.left, node.right):
@@ -926,8 +984,7 @@ class Meaning:
                     if letter.name not in self.definitions and letter.name not in self.parameters:
                         self.index(letter.name)
         a, b = self.number(node.left, "a condition"), self.number(node.right, "a condition")
-        compare = COMPARE[node.relation]
-        return lambda env: compare(a.run(env), b.run(env))
+        return lambda env: _compared(node.relation, a.run(env), b.run(env))
 
     def _cases(self, node: Cases) -> Term:
         rows = [(self.of(value), [self.condition(c) for c in conditions]) for value, conditions in node.rows]
@@ -943,11 +1000,14 @@ class Meaning:
             for term, conditions in rows:
                 keep = np.asarray(True)
                 for one in conditions:
-                    keep = keep & one(env)
+                    other = one(env)
+                    must_join(keep, other)
+                    keep = keep & other
                 values.append(_guarded(term, env))
                 chosen.append(keep.reshape(keep.shape + (1,) * rank))
             result: Array = np.asarray(0.0)
             for keep, value in zip(chosen[::-1], values[::-1], strict=True):
+                must_join(keep, value, result)
                 result = np.where(keep, value, result)
             return result
 
@@ -973,15 +1033,13 @@ class Meaning:
             raise self.clash("a row or column of zeros has no size", node.at)
         tall, wide = [h for h in heights if h], [w for w in widths if w]
 
-        def total(sizes: list[Size]) -> Size:
-            return sizes[0] if len(sizes) == 1 else Size(sum=tuple(sizes))
-
         def run(env: Env) -> Array:
             cells = [
                 [np.zeros((int(tall[r]), int(wide[k]))) if c.zero else c.run(env) for k, c in enumerate(row)]
                 for r, row in enumerate(rows)
             ]
             batch = np.broadcast_shapes(*(c.shape[:-2] for row in cells for c in row))
+            must_fit((*batch, sum(int(t) for t in tall), sum(int(w) for w in wide)))
             spread = [[np.broadcast_to(c, batch + c.shape[-2:]) for c in row] for row in cells]
             return np.concatenate([np.concatenate(row, axis=-1) for row in spread], axis=-2)
 
@@ -994,6 +1052,7 @@ class Meaning:
         def run(env: Env) -> Array:
             cells = [[c.run(env) for c in row] for row in rows]
             batch = np.broadcast_shapes(*(c.shape for row in cells for c in row))
+            must_fit((*batch, height, width))
             return np.stack([np.stack([np.broadcast_to(c, batch) for c in row], -1) for row in cells], -2)
 
         if height == width == 1:
@@ -1006,11 +1065,13 @@ class Meaning:
         a, b = self.of(node.condition.left), self.of(node.condition.right)
         if a.shape and b.shape:
             self.same_shape(a, b, "a comparison takes one shape")
-        shape, compare = a.shape or b.shape, COMPARE[node.condition.relation]
+        shape = a.shape or b.shape
         rank = len(shape)
         return Term(
             shape,
-            lambda env: compare(_spread(a, rank, env), _spread(b, rank, env)).astype(float),
+            lambda env: _compared(
+                node.condition.relation, _spread(a, rank, env), _spread(b, rank, env)
+            ).astype(float),
             node.at,
             entrywise=True,
         )
@@ -1042,11 +1103,13 @@ class Meaning:
         if name in ("max", "min") and len(arguments) == 2:
             a, b = arguments
             both = np.maximum if name == "max" else np.minimum
+            if a.shape and b.shape:
+                self.same_shape(a, b, f"{name} takes two arrays of one shape")
             shape = a.shape or b.shape
             rank = len(shape)
             return Term(
                 shape,
-                lambda env: both(_spread(a, rank, env), _spread(b, rank, env)),
+                lambda env: both(*_reals(_spread(a, rank, env), _spread(b, rank, env))),
                 node.at,
                 entrywise=bool(shape),
             )
@@ -1060,7 +1123,7 @@ class Meaning:
                 return self.entry_by_entry(name, argument, node)
             self.must_be_square(argument, f"{name} of a matrix")
             of_matrix = numbers.OF_MATRICES[name]
-            return Term(argument.shape, lambda env: of_matrix(argument.run(env)), node.at)
+            return Term(argument.shape, _heavy(argument, of_matrix, 60), node.at)
         if name in numbers.ENTRYWISE:
             return self.entry_by_entry(name, argument, node)
         raise self.unread(f"the function {name} is not known", node.at)
@@ -1166,8 +1229,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             value = x.run(env)
-            if np.iscomplexobj(value):
-                raise numbers.Unusable("numbers that are not real have no order")
+            numbers.must_be_real(value)
             return which(value, axis=axes)
 
         return Term(SCALAR, run, x.at)
@@ -1187,15 +1249,27 @@ class Meaning:
         return Term(SCALAR, lambda env: numbers.logarithm(np.linalg.det(x.run(env))), node.at)
 
     def _of_rank(self, x: Term, node: Apply) -> Term:
-        return Term(SCALAR, lambda env: numbers.rank(x.run(env)), node.at)
+        if not x.shape:
+            raise self.clash("rank takes a matrix, this is a number", x.at)
+        return Term(SCALAR, _heavy(x, numbers.rank, 20), node.at)
 
     def _of_adj(self, x: Term, node: Apply) -> Term:
         self.must_be_square(x, "adj")
-        return Term(x.shape, lambda env: numbers.T(numbers.cofactors(x.run(env))), node.at)
+        return Term(x.shape, self.cofactors(x, numbers.T), node.at)
 
     def _of_cof(self, x: Term, node: Apply) -> Term:
         self.must_be_square(x, "cof")
-        return Term(x.shape, lambda env: numbers.cofactors(x.run(env)), node.at)
+        return Term(x.shape, self.cofactors(x, lambda a: a), node.at)
+
+    def cofactors(self, x: Term, turned: Callable[[Array], Array]) -> Run:
+        """A determinant for each entry."""
+
+        def run(env: Env) -> Array:
+            value = x.run(env)
+            env.work.spend(value.size * float(value.shape[-1]) ** 3)
+            return turned(numbers.cofactors(value))
+
+        return run
 
     def _of_sym(self, x: Term, node: Apply) -> Term:
         self.must_be_square(x, "sym")
@@ -1222,22 +1296,27 @@ class Meaning:
 
             def matrix(env: Env) -> Array:
                 a = x.run(env)
-                return np.eye(int(size)) * a.reshape(a.shape[:-2] + (1, -1))
+                a = a.reshape(a.shape[:-2] + (1, -1))
+                must_fit((*a.shape[:-2], a.shape[-1], a.shape[-1]))
+                return np.eye(int(size)) * a
 
             return Term((size, size), matrix, node.at)
         size = self.must_be_square(x, "diag")
         if self.reading.diagonal == "matrix":
-            return Term(x.shape, lambda env: x.run(env) * np.eye(int(size)), node.at)
+            return Term(x.shape, lambda env: x.run(env) * _identity(size), node.at)
         if self.reading.diagonal == "vector":
             return Term(column(size), lambda env: np.diagonal(x.run(env), axis1=-2, axis2=-1)[..., None], node.at)
         raise self.unread("diag of a matrix could be a vector or a matrix: declare which", node.at)
 
     def _of_eig(self, x: Term, node: Apply) -> Term:
         size = self.must_be_square(x, "eig")
-        return Term(column(size), lambda env: numbers.eigenvalues(x.run(env))[..., None], node.at, spectrum=True)
+        run = _heavy(x, lambda a: numbers.eigenvalues(a)[..., None], 60)
+        return Term(column(size), run, node.at, spectrum=True)
 
     def _of_sing(self, x: Term, node: Apply) -> Term:
-        return Term(column(Size()), lambda env: np.linalg.svd(x.run(env), compute_uv=False)[..., None], node.at)
+        if not x.shape:
+            raise self.clash("sing takes a matrix, this is a number", x.at)
+        return Term(column(Size()), _heavy(x, lambda a: np.linalg.svd(a, compute_uv=False)[..., None], 20), node.at)
 
     def _of_softmax(self, x: Term, node: Apply) -> Term:
         if not is_vector(x.shape):
@@ -1253,16 +1332,20 @@ class Meaning:
     def _factor(self, x: Term, node: Apply, square: bool, which: Callable[[Array], Array]) -> Term:
         if square:
             self.must_be_square(x, "the factorisation")
-        return Term(x.shape, lambda env: which(x.run(env)), node.at)
+        if not x.shape:
+            raise self.clash("only a matrix is factorised, this is a number", x.at)
+        return Term(x.shape, _heavy(x, which, 20), node.at)
 
     def _of_cholesky(self, x: Term, node: Apply) -> Term:
         return self._factor(x, node, True, np.linalg.cholesky)
 
     def _of_qr_q(self, x: Term, node: Apply) -> Term:
-        return self._factor(x, node, False, lambda a: np.linalg.qr(a).Q)
+        return self._factor(x, node, False, lambda a: _qr(a).Q)
 
     def _of_qr_r(self, x: Term, node: Apply) -> Term:
-        return Term((x.shape[1], x.shape[1]), lambda env: np.linalg.qr(x.run(env)).R, node.at)
+        if not x.shape:
+            raise self.clash("only a matrix is factorised, this is a number", x.at)
+        return Term((x.shape[1], x.shape[1]), _heavy(x, lambda a: _qr(a).R, 20), node.at)
 
     def _of_lu_u(self, x: Term, node: Apply) -> Term:
         return self._factor(x, node, True, _upper)
@@ -1301,6 +1384,7 @@ class Meaning:
                 return size.sum((-2, -1)) if kind == "1" else np.sqrt((size**2).sum((-2, -1)))
             if kind in ("1", "inf"):
                 return np.max(size.sum(-2 if kind == "1" else -1), axis=-1)
+            env.work.spend(20 * a.size * a.shape[-1])
             values = np.linalg.svd(a, compute_uv=False)
             return values[..., 0] if kind == "2" else values.sum(-1)
 
@@ -1367,6 +1451,7 @@ class Meaning:
                 env = env.replacing({other: term.run(env) for other, term in body.held})
             base = changed.base(env)
             sizes = base.shape[base.ndim - len(own) :]
+            must_fit((*sizes, *sizes))
             directions = _directions(sizes, structure, target.mark == "vec")
 
             def moved(value: Array) -> Array:
@@ -1527,6 +1612,7 @@ class Meaning:
 
         def run(env: Env) -> Array:
             n = int(kind.shape[0])
+            must_fit((n, n, n))
             unit = np.eye(n)[:, :, None]
             zero = np.zeros((n, 1))
 
@@ -1625,6 +1711,8 @@ def _by_entries(found: list[Definition]) -> Definition:
         if one is general:
             continue
         conditions = []
+        if len(mine) != len(names):
+            raise Unread("the entries of one letter have the same number of indices", one.at)
         for a, b in zip(names, mine, strict=True):
             if a != b:
                 conditions.append(Condition(one.at, "=", a, b))
@@ -1672,11 +1760,71 @@ def _summed(parts: Sequence[tuple[int, Term]], rank: int) -> Run:
             if term.zero:
                 continue
             value = _spread(term, rank, env)
+            if total is not None:
+                must_join(total, value)
             total = sign * value if total is None else total + sign * value
         assert total is not None
         return total
 
     return run
+
+
+def _counted(run: Run) -> Run:
+    """The same, at the cost of the statement's work."""
+
+    def counted(env: Env) -> Array:
+        value = run(env)
+        env.work.spend(np.size(value))
+        return value
+
+    return counted
+
+
+def _heavy(term: Term, function: Callable[[Array], Array], weight: int) -> Run:
+    """A function of a matrix, which costs `weight` products of matrices, before it is begun."""
+
+    def run(env: Env) -> Array:
+        value = term.run(env)
+        env.work.spend(weight * value.size * (value.shape[-1] if value.ndim else 1))
+        return function(value)
+
+    return run
+
+
+def _matrix_product(a: Term, b: Term, env: Env) -> Array:
+    x, y = a.run(env), b.run(env)
+    must_multiply(x, y)
+    env.work.spend(max(x.size * y.shape[-1], y.size * x.shape[-2]) / 4)
+    return x @ y
+
+
+def _identity(size: Size) -> Array:
+    must_fit((int(size), int(size)))
+    return np.eye(int(size))
+
+
+def _ones(size: Size) -> Array:
+    must_fit((int(size),))
+    return np.ones((int(size), 1))
+
+
+def _counted_to(size: Size) -> Array:
+    must_fit((int(size),))
+    return np.arange(int(size))
+
+
+def _reals(*values: Array) -> tuple[Array, ...]:
+    for value in values:
+        numbers.must_be_real(value)
+    must_join(*values)
+    return values
+
+
+def _compared(relation: str, a: Array, b: Array) -> Array:
+    if relation not in ("=", "≠"):
+        _reals(a, b)
+    must_join(a, b)
+    return COMPARE[relation](a, b)
 
 
 def _spread(term: Term, rank: int, env: Env) -> Array:
@@ -1686,7 +1834,9 @@ def _spread(term: Term, rank: int, env: Env) -> Array:
 
 def _powers(x: Array, exponent: Array) -> Array:
     whole = np.rint(exponent)
-    if np.allclose(exponent, whole):
+    if not np.isfinite(exponent).all() or np.max(np.abs(exponent), initial=0.0) > 1e6:
+        raise numbers.Unusable("an exponent is too large")
+    if np.isrealobj(exponent) and np.allclose(exponent, whole):
         with np.errstate(divide="ignore"):
             return np.power(x, whole if np.any(whole < 0) else whole.astype(int))
     if np.isrealobj(x) and np.any(x < 0):
@@ -1705,6 +1855,8 @@ def _must_end(terms: Array) -> None:
 
 
 def _whole(value: Array) -> int:
+    if np.iscomplexobj(value) or not np.isfinite(value).all() or not np.size(value):
+        raise numbers.Unusable("a bound of a sum is one whole number")
     number = float(np.asarray(value).reshape(-1)[0])
     if not np.allclose(value, number) or number != round(number):
         raise numbers.Unusable("a bound of a sum is one whole number")
@@ -1729,6 +1881,13 @@ def _named_size(node: Node, low: float | None) -> str:
 def _guarded(term: Term, env: Env) -> Array:
     with np.errstate(all="ignore"):
         return term.run(env)
+
+
+def _qr(a: Array) -> Any:
+    """Q has orthonormal columns, as many as the matrix has: for that, it is not wide."""
+    if a.shape[-2] < a.shape[-1]:
+        raise numbers.Unusable("X = QR is that of a matrix that is not wide")
+    return np.linalg.qr(a)
 
 
 def _upper(a: Array) -> Array:
@@ -1765,9 +1924,12 @@ def _directions(sizes: tuple[int, ...], structure: str, column_major: bool) -> A
         return np.swapaxes(unit.reshape((*sizes, *sizes)), 0, 1).reshape(unit.shape)
     if not structure:
         return unit
+    word = structure.removeprefix("within ").removesuffix(" entries")
+    if len(sizes) != 2 or sizes[0] != sizes[1]:
+        raise WrongShapes(f"the {word} entries of an operand were declared, and it is no square matrix")
     n = sizes[0]
     i, j = np.arange(n)[:, None], np.arange(n)[None, :]
-    within, word = structure.startswith("within "), structure.removeprefix("within ").removesuffix(" entries")
+    within = structure.startswith("within ")
     groups = {
         "symmetric": np.minimum(i, j) * n + np.maximum(i, j),
         "diagonal": np.where(i == j, i * n + j, -1),

@@ -13,6 +13,8 @@ import numpy as np
 
 Array = np.ndarray
 WORST_CONDITION = 1e6
+LARGEST_POWER = 64  # of a matrix
+LARGEST_FACTORIAL = 170  # beyond, it is no double
 
 
 class Unusable(ArithmeticError):
@@ -45,8 +47,8 @@ def pseudoinverse(a: Array) -> Array:
 def power(a: Array, exponent: int) -> Array:
     if exponent < 0:
         return power(inverse(a), -exponent)
-    if exponent > 64:
-        raise Unusable("a power of a matrix is at most 64")
+    if exponent > LARGEST_POWER:
+        raise Unusable(f"a power of a matrix is at most {LARGEST_POWER}")
     return np.linalg.matrix_power(a, exponent)
 
 
@@ -96,8 +98,9 @@ def sqrtm(a: Array) -> Array:
     """The principal square root, by the iteration of Denman and Beavers."""
     y, z = a, np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
     for _ in range(40):
+        before = y
         y, z = (y + np.linalg.inv(z)) / 2, (z + np.linalg.inv(y)) / 2
-        if not np.isfinite(y).all():
+        if not np.isfinite(y).all() or np.max(np.abs(y - before), initial=0.0) < 1e-15 * np.max(np.abs(y), initial=0.0):
             break
     if not np.isfinite(y).all() or np.max(np.abs(y @ y - a), initial=0.0) > 1e-9 * (1 + np.max(np.abs(a), initial=0.0)):
         raise Unusable("a matrix has no principal square root")
@@ -154,7 +157,33 @@ def eigenvalues(a: Array) -> Array:
 
 
 def rank(a: Array) -> Array:
-    return np.linalg.matrix_rank(a, tol=1e-8).astype(float)
+    return np.asarray(np.linalg.matrix_rank(a, tol=1e-8), float)
+
+
+def must_be_real(x: Array) -> None:
+    """Raises Unusable where an order or a function of real numbers meets others."""
+    if np.iscomplexobj(x):
+        raise Unusable("numbers that are not real have no order")
+
+
+def of_reals(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The function, of real numbers alone."""
+
+    def run(x: Array) -> Array:
+        must_be_real(x)
+        return function(x)
+
+    return run
+
+
+def factorial(x: Array) -> Array:
+    must_be_real(x)
+    if not np.all((x >= 0) & (x <= LARGEST_FACTORIAL) & (x == np.rint(x))):
+        raise Unusable(f"a factorial is that of a whole number from 0 to {LARGEST_FACTORIAL}")
+    return FACTORIALS[x.astype(int)]
+
+
+FACTORIALS = np.array([float(math.factorial(n)) for n in range(LARGEST_FACTORIAL + 1)])
 
 
 # On numbers and, entry by entry, on arrays.
@@ -171,15 +200,15 @@ ENTRYWISE: dict[str, Callable[[Array], Array]] = {
     "arcsinh": np.arcsinh,
     "arctan": np.arctan,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "relu": lambda x: np.maximum(x, 0),
-    "sign": np.sign,
+    "relu": of_reals(lambda x: np.maximum(x, 0)),
+    "sign": of_reals(np.sign),
     "abs": np.abs,
-    "erf": np.vectorize(math.erf, otypes=[float]),
+    "erf": of_reals(np.vectorize(math.erf, otypes=[float])),
     "Re": np.real,
     "Im": lambda x: np.imag(x) + 0.0,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "factorial": np.vectorize(lambda n: float(math.factorial(int(n))), otypes=[float]),
+    "floor": of_reals(np.floor),
+    "ceil": of_reals(np.ceil),
+    "factorial": factorial,
 }
 # Of a square matrix these are the functions of section 10.3 of the Matrix Cookbook, unless declared entrywise.
 OF_MATRICES: dict[str, Callable[[Array], Array]] = {

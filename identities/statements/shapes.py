@@ -10,9 +10,10 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from identities.statements.errors import WrongShapes
+from identities.statements.errors import TooLarge, WrongShapes
 
 _names = itertools.count()
+MOST_FACTORS = 200  # that a size is made of, all products and sums put in
 
 
 class Size:
@@ -42,6 +43,8 @@ class Size:
 
     def __repr__(self) -> str:
         one = self.find()
+        if one.made and not _countable(one):
+            return "…"
         if one.product:
             return "·".join(map(repr, one.product))
         if one.sum:
@@ -50,10 +53,16 @@ class Size:
 
     def __int__(self) -> int:
         one = self.find()
+        if one.made:
+            _leaves(one)
+        return one._number()
+
+    def _number(self) -> int:
+        one = self.find()
         if one.product:
-            return math.prod(map(int, one.product))
+            return math.prod(part._number() for part in one.product)
         if one.sum:
-            return sum(map(int, one.sum))
+            return sum(part._number() for part in one.sum)
         if one.value is None:
             raise WrongShapes("the size of a part, of I or of a vector of ones, follows from nothing: write it out")
         return one.value
@@ -77,6 +86,7 @@ def tie(a: Size, b: Size) -> bool:
     if a.made:
         a, b = b, a
     if b.made:  # an open size becomes the product; a number is compared when the sizes are drawn
+        _leaves(b)
         if a.value is None and not _inside(a, b):
             a.same = b
         return True
@@ -101,6 +111,24 @@ def _tie_made(a: Size, b: Size) -> bool:
     return True  # compared when the sizes are drawn
 
 
+def _leaves(made: Size, most: int = MOST_FACTORS) -> int:
+    """How many sizes it is made of.  Raises TooLarge: sizes of sizes of sizes are soon beyond counting."""
+    one = made.find()
+    found = 0 if one.made else 1
+    for part in (*one.product, *one.sum):
+        found += _leaves(part, most - found)
+        if found > most:
+            raise TooLarge(f"a size is made of more than {MOST_FACTORS} others")
+    return found
+
+
+def _countable(made: Size) -> bool:
+    try:
+        return _leaves(made, 20) > 0
+    except TooLarge:
+        return False
+
+
 def _inside(open_size: Size, made: Size) -> bool:
     return any(
         part.find() is open_size or (part.find().made and _inside(open_size, part.find()))
@@ -110,7 +138,20 @@ def _inside(open_size: Size, made: Size) -> bool:
 
 def product(*sizes: Size) -> Size:
     sizes = tuple(s for s in sizes if not is_one(s))
-    return ONE if not sizes else sizes[0] if len(sizes) == 1 else Size(product=sizes)
+    if len(sizes) < 2:
+        return sizes[0] if sizes else ONE
+    found = Size(product=sizes)
+    _leaves(found)
+    return found
+
+
+def total(sizes: Sequence[Size]) -> Size:
+    """The size of blocks side by side."""
+    if len(sizes) == 1:
+        return sizes[0]
+    found = Size(sum=tuple(sizes))
+    _leaves(found)
+    return found
 
 
 def is_one(size: Size) -> bool:

@@ -14,6 +14,7 @@ from identities.statements.errors import Unread
 from identities.statements.syntax import At
 
 LONGEST = 4000  # characters of a statement
+LONGEST_NUMBER = 300  # digits: more are no double
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +103,8 @@ class _Cutter:
             number = re.compile(r"\d*\.?\d+|\d+").match(self.text, start)
             assert number
             self.place = number.end()
+            if len(number.group()) > LONGEST_NUMBER:
+                raise Unread(f"a number has at most {LONGEST_NUMBER} digits", (start, self.place), self.text)
             return self._add("number", number.group(), start)
         if c in FRACTIONS:
             above, below = FRACTIONS[c]
@@ -156,6 +159,8 @@ class _Cutter:
         sized = SIZES.match(self.text, start)
         if sized:
             self.place = sized.end()
+            if SIZES.match(self.text, self.place):
+                raise Unread("a bracket was expected behind the size", (start, self.place), self.text)
             name = sized[1]
             side = "right" if name.endswith(("right", "r")) and name != "right" or name == "right" else "left"
             if name in ("big", "Big", "bigg", "Bigg", "middle"):
