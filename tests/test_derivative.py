@@ -40,6 +40,8 @@ KNOWN = [
     ("det(X'*A*X)", "X", (), "det_xax_dX"),
     ("norm2(x - centre)", "x", (), "norm_distance_dx"),
     ("(x - s)'*W*(x - s)", "s", (), ""),
+    (r"\sum_{i=1}^n x_i", "x", (), "sum_entries_dx"),
+    (r"\ln\det(X^\top X)", "X", ("X: FullRank m n",), "logdet_gram_dX"),
     ("-3*tr(K*X) + q'*X*q", "X", (), ""),
     ("alpha*tr(A*X) + logdet(X)", "X", (), ""),
     ("scale'*X*scale + tr(First*X)", "X", (), ""),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from identities.statements import plain, writing
+from identities.statements import numbers, plain, writing
 from identities.statements.deciding import DIFFERENT, Decider
 from identities.statements.deciding import SAME as AGREE
 from identities.statements.declarations import declare
@@ -131,9 +131,12 @@ class Asked:
         known = declare(declared)
         self.plain = plain.is_plain(text)
         if node is None:
-            if "=" in text:
-                raise Unread("a function was expected, without '='", (text.index("="), text.index("=") + 1), text)
-            node = (plain.read_side if self.plain else read_side)(text, known.vocabulary())
+            try:
+                node = (plain.read_side if self.plain else read_side)(text, known.vocabulary())
+            except Unread as error:
+                if error.at is not None and text[error.at[0] : error.at[1]] in ("=", "=="):
+                    raise Unread("a function was expected, without '='", error.at, text) from None
+                raise
         self.ascii = self.plain or (text.isascii() and "\\" not in text)  # in which notation the answer is written
         self.node = node
         self.trees: dict[str, Node] = {}  # of each hit, its closed form
@@ -161,21 +164,37 @@ class Asked:
 
     def draw(self) -> None:
         """Values of all letters at two places of X, at each draw; at sizes where the function depends on X."""
-        problem = ""
+        problem, defined = "", False
+        self.ladders: list[tuple[int, ...]] = []
         for ladder in LADDERS:
-            if not self.trial.set([ladder[k % 4] + k // 4 for k in range(len(self.trial.open))]):
-                continue
-            problem = self.drawn(problem)
-            if len(self.first) == DRAWS and any(
-                size_of(gap) > SAME * max(1.0, size_of(v)) for gap, v in zip(self.gaps, self.values, strict=True)
-            ):
-                return
-        if len(self.first) < DRAWS:
+            if self.sized(self.trial, ladder):
+                problem = self.drawn(problem)
+                defined = defined or len(self.first) == DRAWS
+                if len(self.first) == DRAWS and any(
+                    size_of(gap) > SAME * max(1.0, size_of(v)) for gap, v in zip(self.gaps, self.values, strict=True)
+                ):
+                    self.ladders.append(ladder)
+        if self.ladders:
+            self.sized(self.trial, self.ladders[0])
+            self.drawn(problem)
+            return
+        if not defined:
             hint = "; declare a letter Positive or PosDef, if it is" if "positive" in problem else ""
             raise StatementError(f"the function cannot be evaluated: {problem or 'nothing could be drawn'}{hint}")
         raise StatementError(f"the function does not depend on {self.wrt}: its derivative is zero")
 
+    @staticmethod
+    def sized(trial: Trial, ladder: tuple[int, ...]) -> bool:
+        """Set the sizes to those of a ladder."""
+        return trial.set([ladder[k % len(ladder)] + k // len(ladder) for k in range(len(trial.open))])
+
+    def steady(self, values: Mapping[str, Array], value: Array) -> bool:
+        """Whether the function changes little next by: ln det of a matrix that is singular up to rounding does not."""
+        near = self.at({**values, self.wrt: values[self.wrt] * (1 + 1e-10)})
+        return size_of(near - value) <= 1e-6 * max(1.0, size_of(value))
+
     def drawn(self, problem: str) -> str:
+        """Draw at the sizes that are set; gives what kept a draw from being used."""
         self.first: list[dict[str, Array]] = []
         self.second: list[dict[str, Array]] = []
         self.gaps: list[Array] = []
@@ -187,10 +206,11 @@ class Asked:
                 one = dict(self.trial.general(self.seed + 2 * k).values)
                 other = dict(one) | {self.wrt: self.trial.general(self.seed + 2 * k + 1).values[self.wrt]}
                 a, b = self.at(one), self.at(other)
+                steady = self.steady(one, a) and self.steady(other, b)
             except UNUSABLE as error:
                 problem = str(error)
                 continue
-            if np.isfinite(a).all() and np.isfinite(b).all():
+            if steady and np.isfinite(a).all() and np.isfinite(b).all():
                 self.first.append(one)
                 self.second.append(other)
                 self.gaps.append(b - a)
@@ -199,7 +219,10 @@ class Asked:
 
     def at(self, values: Mapping[str, Array]) -> Array:
         with np.errstate(all="ignore"):
-            return np.asarray(self.term.run(self.trial.env(Place(values, {}))))
+            found = numbers.real_if_close(np.asarray(self.term.run(self.trial.env(Place(values, {})))))
+        if np.iscomplexobj(found):
+            raise numbers.Unusable("the function is complex, and only real ones are looked up")
+        return found
 
     def letters(self) -> list[str]:
         from identities.statements.checking import taken_for
@@ -420,8 +443,8 @@ class Asked:
         except (*UNUSABLE, RecursionError):
             return None
         worst, count = 0.0, 0
-        for ladder in LADDERS:
-            if not trial.set([ladder[k % 4] + k // 4 for k in range(len(trial.open))]):
+        for ladder in self.ladders:
+            if not self.sized(trial, ladder):
                 return None
             good = 0
             for k in range(20):
