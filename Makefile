@@ -10,7 +10,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test test-all lint docs docs-links cheatsheets record errata ledger mutants soak accuracy scale peers
+.PHONY: help check test test-all lint docs docs-links cheatsheets record errata ledger
+.PHONY: mutants statements fuzz soak accuracy scale peers
 .PHONY: bench bench-quick bench-gpu names dist clean interpreter
 
 VENV ?= .venv
@@ -84,6 +85,14 @@ ledger: $(READY) ## decide the equations of the Matrix Cookbook from their text 
 
 mutants: $(READY) ## plant slips in every closed form, and see that the check notices each; writes docs/mutants.md
 	@$(RUN) -W ignore -m trials.mutants $(ARGS)
+
+statements: $(READY) ## plant slips in every statement, and see that each is refuted; writes docs/statements.md
+	@$(RUN) -W ignore -m trials.statements $(ARGS)
+
+# FUZZ strings go through the parser, a fifth of them through the whole check.
+FUZZ ?= 100000
+fuzz: $(READY) ## type 100,000 random strings, and see that each is a verdict or a sentence (10 to 30 min)
+	@FUZZ=$(FUZZ) $(RUN) -m pytest -p identities.pytest_plugin -q tests/test_statements_fuzz.py $(ARGS)
 
 soak: $(TIMERS) ## run every claim over 10,000 seeds, and see that none alarms; goes on where it was cut off (25 to 45 min)
 	@$(RUN) -W ignore -m trials.soak $(ARGS)

@@ -176,7 +176,7 @@ def test_the_command_prints_json_and_takes_operands_and_lets(capsys):
         ("x'*x", "", "is no letter"),
         ("x'*x", "x*y", "is no letter"),
         ("(" * 3000, "x", "deep"),
-        ("A" + "'" * 1900 + "*x", "x", "deep"),
+        ("A" + "'" * 1900 + "*x", "x", "too large"),
         ("x*" * 5000, "x", "at most 4000 characters"),
     ],
 )

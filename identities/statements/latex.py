@@ -1143,6 +1143,8 @@ class _Reader:
             self.expect("}")
             return inside
         token = self.now
+        if token.kind == "number" and not token.text.isdigit():
+            raise self.error("a group in braces was expected")
         if token.kind == "number" and len(token.text) > 1:
             first = token.at[0]
             self.tokens[self.place] = dataclasses.replace(token, text=token.text[1:], at=(first + 1, token.at[1]))

@@ -1,7 +1,7 @@
 """A syntax tree, written as LaTeX that is read into the same tree: `read(latex(tree)) == tree`.
 
-Brackets stand wherever a part could be taken for more or less than it is; a derivative has its function above the line, so
-that its end is seen.
+Brackets stand wherever a part could be taken for more or less than it is; a derivative has its function above the line, so that its end
+is seen.
 """
 
 from __future__ import annotations
@@ -266,14 +266,18 @@ def _derivative(node: Derivative) -> str:
 def _target(target: Target) -> str:
     shown = _letter(target.letter) + (f"_{_indices(target.indices)}" if target.indices else "")
     if target.mark in ("Re", "Im", "vec"):
-        return f"\\operatorname{{{target.mark}}}({shown})" if not target.indices else f"\\operatorname{{{target.mark}}} {shown}"
+        return (
+            f"\\operatorname{{{target.mark}}}({shown})"
+            if not target.indices
+            else f"\\operatorname{{{target.mark}}} {shown}"
+        )
     return shown + (f"^{{{target.mark}}}" if target.mark else "")
 
 
 def _function(node: Apply) -> tuple[str, str]:
     """The name, and the arguments in brackets."""
     name, primes = node.function, "'" * node.primed
-    shown = f"\\operatorname{{{name}}}" if name in FUNCTIONS or len(name) > 1 and name not in GREEK else _letter(name)
+    shown = f"\\operatorname{{{name}}}" if name in FUNCTIONS or (len(name) > 1 and name not in GREEK) else _letter(name)
     return shown + primes, f"({', '.join(map(_side, node.arguments))})"
 
 
