@@ -200,7 +200,7 @@ def test_each_link_of_a_chain_is_reported():
 
 def test_an_equation_behind_the_statement_counts():
     assert decide(r"x^\top A x = x^\top B x, \quad B = \tfrac12(A + A^\top)").ok
-    with pytest.raises(Unread, match="what lambda stands for|what .* stands for"):
+    with pytest.raises(Unread, match=r"what .* stands for"):
         decide(r"\operatorname{tr}(A) = c, \quad Av = \lambda v")
 
 
@@ -340,7 +340,7 @@ def test_a_slip_in_a_derivation_is_noticed():
     claim = CATALOGUE["tr_axb_dX"]
     stated = claims.reading(claim, r"d\operatorname{tr}(AXB) = \operatorname{tr}(B\,dX\,A)", "differential d")
     if not isinstance(stated, str):
-        values = claim.sample(0) | {"dX": claim.sample(1, {k: v for k, v in claim.bind(claim.sample(0)).items()})["X"]}
+        values = claim.sample(0) | {"dX": claim.sample(1, dict(claim.bind(claim.sample(0)).items()))["X"]}
         (left, right) = stated.sides(values)[0]
         assert not np.allclose(left, right)
 

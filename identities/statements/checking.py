@@ -12,8 +12,7 @@ import numpy as np
 from identities.statements import counterexamples, diagnosing, plain
 from identities.statements.deciding import Decider, Decision
 from identities.statements.declarations import Declarations, declare
-from identities.statements.environment import TooLarge
-from identities.statements.errors import NoEvidence, StatementError, Unread
+from identities.statements.errors import NoEvidence, StatementError, TooLarge, Unread
 from identities.statements.latex import read, read_definitions
 from identities.statements.meaning import Kind, Meaning, Term
 from identities.statements.places import Place, Trial

@@ -1,8 +1,8 @@
 """Whether a statement is true: its sides are evaluated at random draws and compared.
 
-Sizes that nothing ties together are drawn different, in both orders, so that a matrix is once tall and once wide.  A draw that
-is ill-conditioned or outside of a domain is drawn again.  Sides agree within `SAME` of their size, differ beyond
-`DIFFERENT`; what lies between decides nothing.
+Sizes that nothing ties together are drawn different, in both orders, so that a matrix is once tall and once wide.  A
+draw that is ill-conditioned or outside of a domain is drawn again.  Sides agree within `SAME` of their size, differ
+beyond `DIFFERENT`; what lies between decides nothing.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def in_a_sentence(text: str) -> Iterator[None]:
     except ValueError as error:
         if "shape" not in str(error) and "broadcast" not in str(error) and "dimension" not in str(error):
             raise Unforeseen(_first_line(error), None, text) from error
-        raise WrongShapes(f"at the sizes that were drawn, shapes do not fit: {_first_line(error)}", None, text) from None
+        raise WrongShapes(
+            f"at the sizes that were drawn, shapes do not fit: {_first_line(error)}", None, text
+        ) from None
     except numbers.Unusable as error:
         raise NoEvidence(f"no draw decides: {error}", None, text) from None
     except (ArithmeticError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError) as error:
@@ -140,7 +142,7 @@ class Decider:
         self.laws = {
             name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()
         }
-        self.letters = [name for name in meaning.kinds]
+        self.letters = list(meaning.kinds)
 
     def parameter(self, name: str, word: str) -> Term | None:
         """The mean or the covariance of a Gaussian letter, with the sizes of the letter; None is zero."""

@@ -1,19 +1,20 @@
 """What is declared about the letters of a statement, where the text alone does not say it.
 
-A declaration may say what a letter is; it never changes what the text says.  One clause each, apart by `;` or given one by one:
+A declaration may say what a letter is; it never changes what the text says.  Clauses are apart by `;`, or given one by
+one:
 
     W: Symmetric n n          an operand with a structure word (identities.engine.operands) and its dims
-    A: n m                    an operand with its dims; `x: n` is a vector, `a: number` a number, `M: matrix`, `v: vector`
+    A: n m                    an operand with its dims; `x: n` is a vector; `a: number`, `M: matrix`, `v: vector`
     z: complex                complex, of its usual kind; `A: complex n n`
     k: integer 1..4           a whole number, drawn from a range
     n = 2                     a dim, or a number, with its value
     let f(X) = A + BX         a definition, in the notation of the statement
     letter \\mu_2             a letter with its subscript, which a `let` defines
     const A                   a letter whose differential is zero
-    rows x of X               x_i is row i of X, as a column; `columns v of V`; `slices A of A`: A_i of an array of three axes
+    rows x of X               x_i is row i of X, as a column; `columns v of V`; `slices A of A`, of three axes
     zero-based c              the entries of c count from 0
     index a b                 letters that stand as indices
-    symmetric X               derivatives by X are those in its free entries; `diagonal X`, `toeplitz X`; `within symmetric X`
+    symmetric X               derivatives by X are in its free entries; `diagonal X`, `toeplitz X`, `within symmetric X`
     total symmetric A         the same for derivatives written with d, and for those of A itself; ∂ holds entries free
     entrywise sin exp         functions that act entry by entry on square matrices too
     diag matrix               diag of a matrix is a matrix; `diag vector`
@@ -272,7 +273,7 @@ def _must_suit(word: Any, shape: Shape, clause: str) -> None:
     """Words about matrices stand with two dims, those about square ones with one dim twice."""
     english = getattr(word, "english", "")
     if getattr(word, "square", False):
-        if len(shape) != 2 or shape[0].find() is not shape[1].find() and shape[0].value != shape[1].value:
+        if len(shape) != 2 or (shape[0].find() is not shape[1].find() and shape[0].value != shape[1].value):
             raise Unread(f"{clause!r}: what is {english} has one dim twice, such as n n")
         if is_one(shape[1]):
             raise Unread(f"{clause!r}: what is {english} is a matrix, this is a vector")

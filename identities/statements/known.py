@@ -18,10 +18,11 @@ from identities.statements import numbers
 from identities.statements.claims import declared, stated
 from identities.statements.deciding import Decider
 from identities.statements.declarations import Declarations
+from identities.statements.defining import substituted
 from identities.statements.environment import Array, Env
 from identities.statements.errors import StatementError
 from identities.statements.latex import read
-from identities.statements.meaning import Meaning, Term, substituted
+from identities.statements.meaning import Meaning, Term
 from identities.statements.places import UNUSABLE
 from identities.statements.shapes import is_one
 from identities.statements.syntax import Apply, Big, Entry, Letter, Marked, Node, walk

@@ -15,8 +15,8 @@ import numpy as np
 from identities.engine import operands
 from identities.statements import numbers
 from identities.statements.deciding import DIFFERENT, Decider, Link
-from identities.statements.environment import Array, Env, TooLarge
-from identities.statements.errors import StatementError
+from identities.statements.environment import Array, Env
+from identities.statements.errors import StatementError, TooLarge
 from identities.statements.meaning import Kind
 from identities.statements.shapes import Size, extents, is_matrix
 from identities.statements.syntax import Derivative, Differential, Letter, Node, walk

@@ -21,8 +21,8 @@ from identities.statements import numbers, plain, writing
 from identities.statements.deciding import DIFFERENT, Decider
 from identities.statements.deciding import SAME as AGREE
 from identities.statements.declarations import declare
-from identities.statements.environment import Array, TooLarge
-from identities.statements.errors import StatementError, Unread
+from identities.statements.environment import Array
+from identities.statements.errors import StatementError, TooLarge, Unread
 from identities.statements.known import Known, catalogue, degree_of, size_of
 from identities.statements.latex import read_definitions, read_side
 from identities.statements.meaning import Kind, Meaning, Term
