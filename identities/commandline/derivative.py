@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         hits = [hit.to_json() for hit in answer.hits]
         data = {"ok": bool(hits), "function": answer.text, "wrt": answer.wrt, "hits": hits, "letters": answer.letters}
+        data["cut"] = answer.cut
         print(json.dumps(data, indent=1))
     else:
         print(page(answer))
@@ -52,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
 def page(answer: Answer) -> str:
     """The best hit in full, the others in a line each; or that the book does not know."""
     if not answer:
+        tried = "of those that were tried in time, " if answer.cut else ""
         return (
-            f"not known: no identity of the book is {answer.text} as a function of {answer.wrt}, up to renamed, "
+            f"not known: {tried}no identity of the book is {answer.text} as a function of {answer.wrt}, up to renamed, "
             f"transposed and unit operands, a factor and an added term\nletters    {'; '.join(answer.letters)}"
         )
     best, *others = answer.hits

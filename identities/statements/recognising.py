@@ -13,7 +13,7 @@ import fractions
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -40,9 +40,6 @@ from identities.statements.syntax import (
     Target,
     walk,
 )
-
-if TYPE_CHECKING:
-    pass
 
 SECONDS = 6.0  # for one search
 DRAWS = 4
@@ -96,6 +93,7 @@ class Answer:
     hits: tuple[Hit, ...]
     letters: tuple[str, ...]
     seconds: float
+    cut: bool = False  # whether the search ran out of time before all identities were tried
 
     def __bool__(self) -> bool:
         return bool(self.hits)
@@ -118,7 +116,7 @@ def derivative(
         raise Unread("brackets, marks or signs stand too deep within each other") from None
     except (TooLarge, MemoryError):
         raise StatementError("a value of the function is too large") from None
-    return Answer(text, asked.wrt, tuple(hits), tuple(asked.letters()), time.monotonic() - started)
+    return Answer(text, asked.wrt, tuple(hits), tuple(asked.letters()), time.monotonic() - started, asked.cut)
 
 
 class Asked:
@@ -357,12 +355,14 @@ class Asked:
     def hits(self) -> list[Hit]:
         """The claims that give the derivative, the simplest first."""
         found: list[tuple[Any, Known, dict[str, Stands], bool, float]] = []
+        self.cut = False
         for known in catalogue():
             for turned in (False, True):
                 if turned and (self.first[0][self.wrt].ndim != 2 or 1 in self.first[0][self.wrt].shape):
                     continue
                 for chosen in self.assignments(known, turned):
                     if time.monotonic() > self.until:
+                        self.cut = True
                         break
                     c = self.factor(known, chosen, turned)
                     if c is not None:

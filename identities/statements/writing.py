@@ -301,6 +301,8 @@ class _Latex(_Writer):
         return f"{self.within(node.base, ATOM)}^{{{self.write(node.exponent)}}}", POWER
 
     def _apply(self, node: Apply) -> tuple[str, int]:
+        if "_" in node.function:  # a factor of X = QR, which has a letter of its own
+            raise Unwritable(node.function)
         if node.primed or len(node.arguments) != 1:
             raise Unwritable(f"{node.function} of several arguments is not written")
         inside = self.write(node.arguments[0])
@@ -367,6 +369,8 @@ class _Plain(_Writer):
         )
 
     def _apply(self, node: Apply) -> tuple[str, int]:
+        if "_" in node.function:  # a factor of X = QR, which has a letter of its own
+            raise Unwritable(node.function)
         name = PLAIN.get(node.function)
         if name is None or node.primed:
             raise Unwritable(f"{node.function} is not written in plain text")
