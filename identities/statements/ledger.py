@@ -150,7 +150,7 @@ def verdict(equation: Equation, declared: Declared | None = None) -> Verdict:
         reason, colon, detail = declared.note.partition(": ")
         if colon and reason in REASONS:
             return Verdict(equation, declared, "undecided", text, reason=reason, detail=detail)
-        return Verdict(equation, declared, "undecided", text, reason=why(equation, error), detail=str(error))
+        return Verdict(equation, declared, "undecided", text, reason=why(equation, error), detail=error.placed())
     return Verdict(equation, declared, "true" if decision.ok else "false", text, decision, narrowed)
 
 

@@ -16,6 +16,7 @@ from identities.statements.shapes import (
     SCALAR,
     Size,
     column,
+    is_column,
     is_matrix,
     tie,
     words,
@@ -58,6 +59,7 @@ class Scope:
         self.sizes = dict(sizes or {})
         self.bound: dict[str, Bound] = {}
         self.free: dict[str, Bound] = {}
+        self.customary: list[str] = []  # letters whose kind nobody declared
         self.parameters: dict[str, Term] = {}
         self.inner: dict[str, str] = {}  # under which names the environment holds parameters
         self.varied: set[str] = set()
@@ -157,7 +159,18 @@ class Scope:
         return False
 
     def clash(self, message: str, at: At) -> WrongShapes:
-        return WrongShapes(message, at, self.text)
+        error = WrongShapes(message, at, self.text)
+        error.hint = self.hint()
+        return error
+
+    def hint(self) -> str:
+        """Which kinds letters have by custom alone, and how another is declared."""
+        if not self.customary:
+            return ""
+        said = ", ".join(f"{name} {_kind_in_words(self.kinds[name])}" for name in self.customary[:6])
+        numbers_first = sorted(self.customary, key=lambda name: bool(self.kinds[name].shape))
+        other = "vector" if not self.kinds[numbers_first[0]].shape else "number"
+        return f"; by custom, {said}: declare what else is meant, as in '{numbers_first[0]}: {other}'"
 
     def unread(self, message: str, at: At) -> Unread:
         return Unread(message, at, self.text)
@@ -213,6 +226,7 @@ class Scope:
         """The kind of an operand, by declaration or by the custom of the field."""
         if name not in self.kinds:
             self.kinds[name] = self.default(name, at)
+            self.customary.append(name)
         return self.kinds[name]
 
     def default(self, name: str, at: At) -> Kind:
@@ -310,3 +324,9 @@ class Scope:
         if name in self.bound:
             return self.bound[name]
         return self.free.setdefault(name, Bound(Size(name="")))
+
+
+def _kind_in_words(kind: Kind) -> str:
+    if kind.integer is not None:
+        return "is a whole number"
+    return "is a number" if not kind.shape else "is a vector" if is_column(kind.shape) else "is a matrix"
