@@ -738,8 +738,12 @@ class _Reader:
             relation = RELATIONS[self.take().text]
             inside = Iverson(self.span(start), Condition(self.span(start), relation, inside, self.side()))
         rows = [(inside,)]
+        if token.text == "[" and (self.at(";") or self.has_rows()):
+            rows = self.rows(inside)
         while token.text == "(" and self.accept(","):
             rows.append((self.side(),))
+        if len({len(row) for row in rows}) > 1:
+            raise self.error("the rows of a matrix have the same number of columns", self.span(start))
         if len(rows) > 1:
             inside = Blocks(self.span(start), tuple(rows))
         self.bars = saved
@@ -749,6 +753,30 @@ class _Reader:
             )
         self.take()
         return inside if token.text == "{" else dataclasses.replace(inside, at=self.span(start))
+
+    def has_rows(self) -> bool:
+        """Whether a semicolon stands in this bracket: [a, b; c, d] is a matrix, [a, b] could be a row or a commutator."""
+        depth, place = 0, self.place
+        while self.at(",") and depth >= 0 and self.tokens[place].kind != "end":
+            text = self.tokens[place].text
+            if not depth and text == ";":
+                return True
+            depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(text, 0)
+            place += 1
+        return False
+
+    def rows(self, first: Node) -> list[tuple[Node, ...]]:
+        """[a, b; c, d], behind its first cell."""
+        rows: list[tuple[Node, ...]] = []
+        row = [first]
+        while True:
+            if self.accept(","):
+                row.append(self.side())
+                continue
+            rows.append(tuple(row))
+            if not self.accept(";"):
+                return rows
+            row = [self.side()]
 
     def listed_columns(self) -> Node | None:
         """[v_1, \\dots, v_n], behind its opening bracket."""
@@ -1034,7 +1062,8 @@ class _Reader:
             while not self.accept("]"):
                 if self.accept(","):
                     continue
-                if not (self.accept("d") or self.accept("partial")):
+                plain_d = self.words.differential and self.now.kind == "letter" and self.now.text == "d"
+                if not (self.accept("d") or self.accept("partial") or (plain_d and self.take())):
                     raise self.error("a tangent was expected, such as dX")
                 letter = self.atom()
                 if not isinstance(letter, Letter):
@@ -1044,14 +1073,15 @@ class _Reader:
         return Differential(self.span(start), body, tuple(along))
 
     def slashed_operator(self) -> bool:
-        """Whether ∂/∂X or ∂²/∂x∂y begins here, a derivative on one line."""
-        if not self.at("partial"):
+        """Whether ∂/∂X, d/dt or ∂²/∂x∂y begins here, a derivative on one line."""
+        if not self.is_d(self.now, self.ahead()):
             return False
         steps = 1
         if self.ahead().text == "^":
             steps = 5 if self.ahead(2).text == "{" else 3
             steps -= steps == 5 and self.ahead(4).text != "}"
-        return self.ahead(steps).text == "/" and self.ahead(steps + 1).text == "partial"
+        below = self.ahead(steps + 1)
+        return self.ahead(steps).text == "/" and self.is_d(below, below) and self.now.text == below.text
 
     def slashed(self, start: int) -> Node:
         """∂/∂X f: it reaches to the end of the term, as \\frac{\\partial}{\\partial X} does."""
@@ -1060,8 +1090,16 @@ class _Reader:
         if self.accept("^"):
             order = self.atom()
         self.expect("/")
+        if not isinstance(order, Number):  # dᵏ/dxᵏ
+            self.take()
+            one, repeated = self.target()
+            if repeated != order:
+                raise self.error("the order above is not that below", order.at)
+            body = self.reach("a function to differentiate was expected")
+            self.count()
+            return Derivative(self.span(start), body, (one,), repeated)
         targets = self.slashed_targets()
-        if not isinstance(order, Number) or len(targets) != order.value or not 1 <= len(targets) <= 3:
+        if len(targets) != order.value or not 1 <= len(targets) <= 3:
             raise self.error(
                 "a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start)
             )
@@ -1069,16 +1107,25 @@ class _Reader:
         self.count()
         return Derivative(self.span(start), body, targets)
 
-    def slashed_targets(self) -> tuple[Target, ...]:
-        """∂x∂y, ∂x²."""
+    def slashed_targets(self, most: int = 3) -> tuple[Target, ...]:
+        """∂x∂y, ∂x²; what stands above a slash of its own is no target: ∂g/∂U ∂U/∂X."""
         targets: list[Target] = []
-        while self.at("partial") and not (targets and self.slashed_operator()):
+        while self.is_d(self.now, self.ahead()):
+            if targets and self.above_a_slash():
+                break
             self.take()
             target, repeated = self.target()
             if repeated is not None and not isinstance(repeated, Number):
                 raise self.error("a number was expected as the order", repeated.at)
             targets += [target] * (_order(repeated.value) if isinstance(repeated, Number) else 1)
         return tuple(targets)
+
+    def above_a_slash(self) -> bool:
+        """Whether a slash and another ∂ follow before the next ∂."""
+        place = self.place + 1
+        while not (self.tokens[place].kind in ("end", "command") or self.tokens[place].text in ("/", "=", ",")):
+            place += 1
+        return self.tokens[place].text == "/"
 
     def nabla(self) -> Node:
         start = self.place

@@ -46,6 +46,7 @@ GREEK = _words(
     "varphi chi psi omega pi Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell"
 )
 ACCENTS = _words("hat tilde bar dot ddot widehat widetilde overline vec") - {"vec"}
+WORDS_BETWEEN = re.compile(r"(with|where|for|if|and 0 elsewhere)(?!\S)")
 SYMBOLS = {  # commands that other characters stand for, or that several commands share
     "odot": "circ", "cdots": "dots", "ldots": "dots", "vdots": "dots", "ddots": "dots", "dotsc": "dots",
     "dotsb": "dots", "lVert": "|", "rVert": "|", "Vert": "|", "lvert": "vert", "rvert": "vert", "intercal": "top",
@@ -57,7 +58,7 @@ CHARACTERS = {
     "∏": r"\prod", "√": r"\sqrt", "‖": r"\|", "·": r"\cdot", "⋅": r"\cdot", "×": r"\times", "−": "-", "–": "-",
     "≠": r"\ne", "≤": r"\leq", "≥": r"\geq", "∞": r"\infty", "…": r"\dots", "⋯": r"\dots", "ℓ": r"\ell", "′": "'",
     "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "𝟏": r"\mathbf{1}", "⟨": r"\langle",
-    "⟩": r"\rangle", "ϵ": r"\varepsilon",
+    "∖": r"\backslash", "⟩": r"\rangle", "ϵ": r"\varepsilon",
 }  # fmt: skip
 FRACTIONS = {"½": (1, 2), "⅓": (1, 3), "¼": (1, 4), "¾": (3, 4), "⅙": (1, 6), "⅛": (1, 8)}
 RAISED = {"ᵀ": r"\top", "ᴴ": "H", "⁺": "+", "⁻": "-", "⁎": "*", "⁽": "(", "⁾": ")"}
@@ -68,7 +69,23 @@ def tokens(text: str) -> list[Token]:
     """Cut LaTeX or Unicode.  Raises Unread at a character that no statement holds."""
     if len(text) > LONGEST:
         raise Unread(f"a statement has at most {LONGEST} characters, this has {len(text)}")
-    return _Cutter(text).run()
+    found = _Cutter(text).run()
+    return found if "\\" in text else _grouped(found)
+
+
+def _grouped(found: list[Token]) -> list[Token]:
+    """Without commands, x_(ij) is x_{ij}: brackets are all that plain characters have for a longer subscript."""
+    closing = []
+    for k, token in enumerate(found):
+        if token.kind == "symbol" and token.text in ("(", ")"):
+            if token.text == "(":
+                closing.append(k > 0 and found[k - 1].text == "_" and found[k - 1].kind == "symbol")
+            group = closing[-1] if closing else False
+            if token.text == ")" and closing:
+                closing.pop()
+            if group:
+                found[k] = dataclasses.replace(token, text="{" if token.text == "(" else "}")
+    return found
 
 
 class _Cutter:
@@ -97,6 +114,10 @@ class _Cutter:
         if c == "\\":
             return self._command(start)
         if c.isascii() and c.isalpha():
+            said = WORDS_BETWEEN.match(self.text, start) if self.words else None
+            if said and self.text[start - 1 : start].isspace():
+                self.place = said.end()
+                return self._add("text", said.group(), start)
             run = re.compile(r"[A-Za-z]+").match(self.text, start)
             name = run.group() if run and self.words else c
             if name in FUNCTIONS and len(name) > 1:
