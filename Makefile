@@ -10,7 +10,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test test-all lint docs docs-links cheatsheets record errata mutants statements fuzz soak accuracy scale peers
+.PHONY: help check test test-all lint docs docs-links cheatsheets record errata ledger
+.PHONY: mutants statements fuzz soak accuracy scale peers
 .PHONY: bench bench-quick bench-gpu names dist clean interpreter
 
 VENV ?= .venv
@@ -78,6 +79,9 @@ record: $(READY) ## check, and write what was measured to identities/record.json
 
 errata: $(READY) ## search the counterexamples of all refuted claims again, and write docs/errata.md
 	@$(RUN) -m identities errata --update docs/errata.md
+
+ledger: $(READY) ## decide the equations of the Matrix Cookbook from their text alone, and write docs/ledger.md
+	@$(RUN) -m identities.statements.ledger --page docs/ledger.md $(ARGS)
 
 mutants: $(READY) ## plant slips in every closed form, and see that the check notices each; writes docs/mutants.md
 	@$(RUN) -W ignore -m trials.mutants $(ARGS)

@@ -221,14 +221,16 @@ def deep_relu_dx(x, A, b, y):
 
 @deep_relu.gradient("A", "VCN N23", axes="ikl")
 def deep_relu_dA(x, A, b, y):
-    r"\left(([f_{i+1} > 0] \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"
+    r"""\left(([f_{i+1} > 0] \circ g_{i+1})\, f_i^\top\right)_{kl}, \quad
+    g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"""
     f = _forward(jax.nn.relu, x, A, b)
     return _by_weights(_backward(_relu_slope, f, A, y)[1], f)
 
 
 @deep_relu.gradient("b", "VCN N23", axes="ik")
 def deep_relu_db(x, A, b, y):
-    r"\left([f_{i+1} > 0] \circ g_{i+1}\right)_k, \quad g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"
+    r"""\left([f_{i+1} > 0] \circ g_{i+1}\right)_k, \quad
+    g_{i-1} = A_{i-1}^\top ([f_i > 0] \circ g_i),\; g_K = 2(f_K - y)"""
     return _backward(_relu_slope, _forward(jax.nn.relu, x, A, b), A, y)[1]
 
 

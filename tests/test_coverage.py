@@ -191,7 +191,9 @@ def test_a_broken_list_is_told(text, words, tmp_path, monkeypatch):
 
 def test_the_lists_are_part_of_the_package():
     folder = importlib.resources.files("identities") / "equations"
-    assert sorted(f.name for f in folder.iterdir()) == sorted(["MCB.declarations.csv", *(f"{key}.csv" for key in sources())])
+    assert sorted(f.name for f in folder.iterdir()) == sorted(
+        ["MCB.corrections.csv", "MCB.declarations.csv", *(f"{key}.csv" for key in sources())]
+    )
     numbers = {key: [e.number for e in equations(key)] for key in sources()}
     assert numbers["MML"] == [f"5.{n}" for n in range(99, 109)]
     assert numbers["MVC"] == [f"G{n}" for n in range(1, 17)]

@@ -82,7 +82,7 @@ def says(output, got):
 
 def test_commands_of_the_readme_print_what_stands_below_them(capsys):
     told = list(sessions((ROOT / "README.md").read_text(encoding="utf-8")))
-    assert {command[1] for command, _ in told} == {"search", "show", "cite", "check"}
+    assert {command[1] for command, _ in told} == {"search", "show", "cite", "check", "derivative"}
     for (program, *arguments), output in told:
         assert program == "identities" and main(arguments) == output.startswith("false:")
         got = capsys.readouterr().out

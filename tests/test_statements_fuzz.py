@@ -346,8 +346,15 @@ def test_random_tokens_through_the_whole_check(left, right):
     outcome(f"{' '.join(left)} = {' '.join(right)}")
 
 
+DECLARED = str.split(
+    "let letter const rows columns of index random symmetric within total entrywise diag layout A x k n : "
+    "; = , number vector matrix complex integer 1..4 3 0 1/0 Symmetric PosDef Toeplitz Simplex n m f(x) "
+    "x+1 ( ) _ { } "
+)
+
+
 @quick
-@given(st.lists(st.sampled_from(["let", "letter", "const", "rows", "columns", "of", "index", "random", "symmetric", "within", "total", "entrywise", "diag", "layout", "A", "x", "k", "n", ":", ";", "=", ",", "number", "vector", "matrix", "complex", "integer", "1..4", "3", "0", "1/0", "Symmetric", "PosDef", "Toeplitz", "Simplex", "n", "m", "f(x)", "x+1", "(", ")", "_", "{", "}"]), max_size=12))  # fmt: skip
+@given(st.lists(st.sampled_from(DECLARED), max_size=12))
 def test_random_declarations(words):
     outcome("Ax = k", " ".join(words))
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import identities
-from identities.commandline import bench, browse, check, cite, coverage, errata, export, show
+from identities.commandline import bench, browse, check, cite, coverage, derivative, errata, export, show
 from identities.engine.errors import IdentitiesError
 
 EPILOG = """examples:
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"matrix-identities {identities.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (check, browse, show, cite, coverage, errata, export, bench):
+    for room in (check, derivative, browse, show, cite, coverage, errata, export, bench):
         room.add_commands(commands)
     return top
 

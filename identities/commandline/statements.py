@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from identities.statements.verdict import StatementVerdict
 
 # Options of `check` that say how claims are drawn, with their values where they are not given.
-OF_CLAIMS = {"only": None, "source": None, "dtype": None, "dims": None, "device": None, "record": None, "quick": False}
+OF_CLAIMS: dict[str, Any] = {
+    "only": None,
+    "source": None,
+    "dtype": None,
+    "dims": None,
+    "device": None,
+    "record": None,
+    "quick": False,
+}
 OF_CLAIMS |= {"shapes": None, "samples": None, "probe": "auto"}
 
 
@@ -76,8 +84,7 @@ def run(options: argparse.Namespace) -> int:
         results.append(found)
     if options.json:
         rows = [row for found in results for row in found["rows"]]
-        codes = [found["code"] for found in results]
-        print(json.dumps({"ok": not any(codes), "statements": rows}, indent=1))
+        print(json.dumps({"ok": not any(found["code"] for found in results), "statements": rows}, indent=1))
     codes = {found["code"] for found in results}
     return 1 if 1 in codes else 2 if 2 in codes else 0
 

@@ -347,7 +347,8 @@ class Examination:
         judge = self._judge_held if claim.status == "holds" else self._judge_refuted
         problem, testimony = judge(claim, seen, said, limit)
         stated = self.said.get(claim.name)
-        problem = problem or (stated.problem if stated and stated.problem else None)
+        if problem is None and stated and stated.problem:  # "" is a problem that the numbers tell
+            problem = stated.problem
         wrong = [bool(s.problem) or s.residual > limit for s in seen]
         if claim.status == "holds" and any(wrong):
             at = wrong.index(True)  # the most telling shape of those that fail

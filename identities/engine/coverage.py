@@ -1,9 +1,8 @@
 """Coverage: for each numbered equation of a source, what became of it and which claims say so.
 
-`identities/equations/<source>.csv` lists the numbers of a source, also those that nothing covers
-yet; where it holds the statements too, they stand as printed.  `<source>.declarations.csv` beside it declares
-their letters (identities.statements.ledger).  Only a claim that cites a number with no note behind it counts: "MCB 51" does, "MCB 53 without
-its condition" does not.
+`identities/equations/<source>.csv` lists the numbers of a source, also those that nothing covers yet.  Where it holds
+the statements too, they stand as printed (identities.statements.ledger decides them).  Only a claim that cites a number
+with no note behind it counts: "MCB 51" does, "MCB 53 without its condition" does not.
 """
 
 from __future__ import annotations
@@ -93,7 +92,9 @@ def equations(source: str) -> tuple[Equation, ...]:
         found = []
         for fields in reader:
             if None in fields or None in fields.values() or not all(fields[n] for n in fields if n not in EMPTY):
-                raise ValueError(f"{path}, line {reader.line_num}: every column but {' and '.join(EMPTY)} must be filled")
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: every column but {' and '.join(EMPTY)} must be filled"
+                )
             found.append(Equation(**fields))
     numbers = [e.number for e in found]
     twice = sorted({n for n in numbers if numbers.count(n) > 1})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from identities.statements import counterexamples, diagnosing, plain
 from identities.statements.deciding import Decider, Decision
 from identities.statements.declarations import Declarations, declare
-from identities.statements.environment import TooLarge
-from identities.statements.errors import NoEvidence, StatementError, Unread
+from identities.statements.errors import NoEvidence, StatementError, TooLarge, Unread
 from identities.statements.latex import read, read_definitions
 from identities.statements.meaning import Kind, Meaning, Term
 from identities.statements.places import Place, Trial
@@ -112,12 +114,12 @@ def _checked(text: str, declared: tuple[str, ...], seed: int, draws: int) -> Sta
             place = found[1]
             links = tuple(trial.links(place) or links)
             sizes = trial.shown_sizes()
-        shown = {name: _as_shown(value, kinds[name]) for name, value in place.values.items()}
-        shown |= {f"d{name}": _as_shown(value, kinds[name]) for name, value in place.tangents.items()}
+        shown = {name: _as_shown(value, kinds.get(name)) for name, value in place.values.items()}
+        shown |= {f"d{name}": _as_shown(value, kinds.get(name)) for name, value in place.tangents.items()}
     links = tuple(
         dataclasses.replace(one, index=_own(one.index, pair)) for one, pair in zip(links, decider.pairs, strict=True)
     )
-    drawn = tuple(_taken_for(name, kind) for name, kind in kinds.items())
+    drawn = tuple(taken_for(name, kind) for name, kind in kinds.items())
     seconds = time.perf_counter() - started
     return StatementVerdict(
         decision.ok, text, links, sizes, shown, diagnosis, drawn, decision.draws, seed, declared, seconds
@@ -136,9 +138,9 @@ def _diagnosis(prepared: Prepared, declared: tuple[str, ...], trial: Trial, deci
     return diagnosing.diagnose(refuted, prepared.statement, holds, seed)
 
 
-def _as_shown(value: Any, kind: Kind) -> Any:
-    """A vector has one axis."""
-    return value[:, 0] if is_vector(kind.shape) else value
+def _as_shown(value: Any, kind: Kind | None) -> Any:
+    """A vector has one axis; the atoms of a random letter, and their weights, stand as they are."""
+    return value[:, 0] if kind is not None and is_vector(kind.shape) else np.squeeze(value) if kind is None else value
 
 
 def _own(index: tuple[int, ...], pair: tuple[Term, Term]) -> tuple[int, ...]:
@@ -148,7 +150,7 @@ def _own(index: tuple[int, ...], pair: tuple[Term, Term]) -> tuple[int, ...]:
     return (*free[::-1], *(k for k, size in zip(own, shape, strict=True) if not is_one(size)))
 
 
-def _taken_for(name: str, kind: Kind) -> str:
+def taken_for(name: str, kind: Kind) -> str:
     """What a letter was taken for: "A: a matrix n × m", "z: a complex number"."""
     if kind.value is not None:
         return f"{name} = {kind.value:g}"

@@ -19,8 +19,8 @@ import numpy as np
 from identities.engine.pages import split
 from identities.statements.deciding import SAME, Decider
 from identities.statements.declarations import Declarations, declare, of_operands
-from identities.statements.environment import Array, Env, TooLarge, lead
-from identities.statements.errors import StatementError
+from identities.statements.environment import Array, Env, lead
+from identities.statements.errors import StatementError, TooLarge
 from identities.statements.latex import read, read_definitions, read_print
 from identities.statements.meaning import Meaning, Term
 from identities.statements.numbers import Unusable
@@ -229,13 +229,13 @@ class Stated:
         closed = np.asarray(closed)
         if self.declarations.layout == "numerator" and closed.ndim == 2 and self.claim.kind == "gradient":
             closed = closed.T
-        for side in sides:
-            if not np.isfinite(side).all():
+        for found in sides:
+            if not np.isfinite(found).all():
                 return None
-            if side.size != closed.size:
-                return f"the print has the shape {list(side.shape)}, the code {list(closed.shape)}"
-            if _gap(side, closed) > SAME_AS_CODE * float(np.max(np.abs(closed), initial=0.0)) + FLOOR:
-                return f"the print is not the closed form: {_worst(side, closed)}"
+            if found.size != closed.size:
+                return f"the print has the shape {list(found.shape)}, the code {list(closed.shape)}"
+            if _gap(found, closed) > SAME_AS_CODE * float(np.max(np.abs(closed), initial=0.0)) + FLOOR:
+                return f"the print is not the closed form: {_worst(found, closed)}"
         return ""
 
     def refuted(self, values: Mapping[str, Any]) -> bool:

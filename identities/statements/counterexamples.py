@@ -47,6 +47,8 @@ def shrunk(trial: Trial, place: Place, until: float) -> Place:
     values, tangents = dict(place.values), dict(place.tangents)
     for group in (values, tangents):
         for name in list(group):
+            if name not in trial.meaning.kinds:  # weights and atoms of random letters
+                continue
             kind = trial.meaning.kinds[name]
             if kind.word is not None or kind.complex or kind.value is not None or kind.integer is not None:
                 continue

@@ -1,12 +1,13 @@
 """Whether a statement is true: its sides are evaluated at random draws and compared.
 
-Sizes that nothing ties together are drawn different, in both orders, so that a matrix is once tall and once wide.  A draw that
-is ill-conditioned or outside of a domain is drawn again.  Sides agree within `SAME` of their size, differ beyond
-`DIFFERENT`; what lies between decides nothing.
+Sizes that nothing ties together are drawn different, in both orders, so that a matrix is once tall and once wide.  A
+draw that is ill-conditioned or outside of a domain is drawn again.  Sides agree within `SAME` of their size, differ
+beyond `DIFFERENT`; what lies between decides nothing.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import itertools
@@ -93,7 +94,9 @@ def in_a_sentence(text: str) -> Iterator[None]:
     except ValueError as error:
         if "shape" not in str(error) and "broadcast" not in str(error) and "dimension" not in str(error):
             raise Unforeseen(_first_line(error), None, text) from error
-        raise WrongShapes(f"at the sizes that were drawn, shapes do not fit: {_first_line(error)}", None, text) from None
+        raise WrongShapes(
+            f"at the sizes that were drawn, shapes do not fit: {_first_line(error)}", None, text
+        ) from None
     except numbers.Unusable as error:
         raise NoEvidence(f"no draw decides: {error}", None, text) from None
     except (ArithmeticError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError) as error:
@@ -119,6 +122,7 @@ class Decider:
         nodes = [
             n for side in (statement, *meaning.definitions.values(), *meaning.functions.values()) for n in walk(side)
         ]
+        meaning.everywhere = collections.Counter(n.name for n in nodes if isinstance(n, Letter))
         meaning.index_letters = index_letters(nodes)
         meaning.whole = powers_of_matrices(nodes) - meaning.index_letters
         meaning.conjugates = any(isinstance(n, (Marked, Target)) and n.mark in ("H", "*") for n in nodes) or any(
@@ -135,8 +139,10 @@ class Decider:
                 raise Unread(f"this does not say what {', '.join(new)} stands for", fact.at, self.text)
         self.pairs = [self.matched(a, b) for a, b in self.pairs]
         self.premises = [self.matched(a, b) for a, b in self.premises]
-        self.laws = {name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()}
-        self.letters = [name for name in meaning.kinds]
+        self.laws = {
+            name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()
+        }
+        self.letters = list(meaning.kinds)
 
     def parameter(self, name: str, word: str) -> Term | None:
         """The mean or the covariance of a Gaussian letter, with the sizes of the letter; None is zero."""
@@ -350,7 +356,8 @@ class Decider:
                         break
                     raise
                 if broken:
-                    raise NoEvidence(f"{broken[0].left} = {broken[0].right} is not true of what is declared", None, self.text)
+                    premise = f"{broken[0].left} = {broken[0].right}"
+                    raise NoEvidence(f"{premise} is not true of what is declared", None, self.text)
                 if any(SAME < link.worst < DIFFERENT for link in links):
                     reasons["the sides are too close to tell them apart"] = 1
                     continue

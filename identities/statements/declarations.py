@@ -1,22 +1,24 @@
 """What is declared about the letters of a statement, where the text alone does not say it.
 
-A declaration may say what a letter is; it never changes what the text says.  One clause each, apart by `;` or given one by one:
+A declaration may say what a letter is; it never changes what the text says.  Clauses are apart by `;`, or given one by
+one:
 
     W: Symmetric n n          an operand with a structure word (identities.engine.operands) and its dims
-    A: n m                    an operand with its dims; `x: n` is a vector, `a: number` a number, `M: matrix`, `v: vector`
+    A: n m                    an operand with its dims; `x: n` is a vector; `a: number`, `M: matrix`, `v: vector`
     z: complex                complex, of its usual kind; `A: complex n n`
     k: integer 1..4           a whole number, drawn from a range
     n = 2                     a dim, or a number, with its value
     let f(X) = A + BX         a definition, in the notation of the statement
     letter \\mu_2             a letter with its subscript, which a `let` defines
     const A                   a letter whose differential is zero
-    rows x of X               x_i is row i of X, as a column; `columns v of V`; `slices A of A`: A_i of an array of three axes
+    rows x of X               x_i is row i of X, as a column; `columns v of V`; `slices A of A`, of three axes
     zero-based c              the entries of c count from 0
     index a b                 letters that stand as indices
-    symmetric X               derivatives by X are those in its free entries; `diagonal X`, `toeplitz X`; `within symmetric X`
-    total symmetric A         the same for derivatives written with d, and for those of A itself; with ∂, entries are free
+    symmetric X               derivatives by X are in its free entries; `diagonal X`, `toeplitz X`, `within symmetric X`
+    total symmetric A         the same for derivatives written with d, and for those of A itself; ∂ holds entries free
     entrywise sin exp         functions that act entry by entry on square matrices too
     diag matrix               diag of a matrix is a matrix; `diag vector`
+    norm F                    the norm of a matrix without a kind; `norm 1`, `norm 2`, `norm inf`
     layout numerator          the gradient of a number is a row
     gradient                  by a complex operand, the gradient 2 df/dz^* is meant
     imaginary i               i is the imaginary unit
@@ -71,6 +73,7 @@ class Declarations:
     random: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     entrywise: set[str] = dataclasses.field(default_factory=set)
     diagonal: str = ""
+    norm: str = ""
     layout: str = "denominator"
     gradient: bool = False
     imaginary: bool = False
@@ -105,6 +108,7 @@ class Declarations:
             dict(self.families),
             dict(self.totals),
             dict(self.random),
+            self.norm,
         )
 
     def definitions(self) -> list[Definition]:
@@ -139,7 +143,7 @@ def _clause(clause: str, found: Declarations) -> None:
     letters = [name(word) for word in rest.replace(",", " ").split()]
     if first == "let" and rest:
         found.lets.append(rest)
-        function = re.match(rf"\s*(\\?[A-Za-z]+(?:_?\{{?\w+\}}?)?)'*\s*\(", rest)
+        function = re.match(r"\s*(\\?[A-Za-z]+(?:_?\{?\w+\}?)?)'*\s*\(", rest)
         if function:
             found.functions.add(name(function[1]))
     elif first == "const":
@@ -166,6 +170,8 @@ def _clause(clause: str, found: Declarations) -> None:
         found.entrywise.update(letters)
     elif first == "diag" and rest in ("matrix", "vector"):
         found.diagonal = rest
+    elif first == "norm" and rest in ("F", "1", "2", "inf"):
+        found.norm = rest
     elif first == "layout" and rest in ("numerator", "denominator"):
         found.layout = rest
     elif clause in ("gradient", "imaginary i", "remark", "differential d"):
@@ -267,7 +273,7 @@ def _must_suit(word: Any, shape: Shape, clause: str) -> None:
     """Words about matrices stand with two dims, those about square ones with one dim twice."""
     english = getattr(word, "english", "")
     if getattr(word, "square", False):
-        if len(shape) != 2 or shape[0].find() is not shape[1].find() and shape[0].value != shape[1].value:
+        if len(shape) != 2 or (shape[0].find() is not shape[1].find() and shape[0].value != shape[1].value):
             raise Unread(f"{clause!r}: what is {english} has one dim twice, such as n n")
         if is_one(shape[1]):
             raise Unread(f"{clause!r}: what is {english} is a matrix, this is a vector")

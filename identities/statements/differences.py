@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from identities.statements.environment import Array, lead, must_fit
+from identities.statements.errors import WrongShapes
 from identities.statements.numbers import Unusable
 
 STEP = 4e-3  # of the size of the operand: the truncation error is (step / radius of convergence)^6
@@ -33,10 +34,39 @@ def along(run: Callable[[Array], Array], base: Array, directions: Array, rank: i
     must_fit(np.broadcast_shapes(shifts.shape, start.shape))
     values = lead(run(start[None] + shifts), rank, depth + 1)
     if values.shape[0] == 1:  # it does not depend on the operand
-        return np.zeros((count,) + values.shape[1:], values.dtype)
-    values = values.reshape((len(OFFSETS), count) + values.shape[1:])
+        return np.zeros((count, *values.shape[1:]), values.dtype)
+    values = values.reshape((len(OFFSETS), count, *values.shape[1:]))
     found = np.tensordot(WEIGHTS / step, values, axes=(0, 0))
     gap = np.abs(found - np.tensordot(FOURTH / step, values, axes=(0, 0)))
     if np.max(gap, initial=0.0) > UNRESOLVED * max(float(np.max(np.abs(found), initial=0.0)), 1e-3):
         raise Unusable("a function bends too much for differences")
     return found
+
+
+def directions(sizes: tuple[int, ...], structure: str, column_major: bool) -> Array:
+    """Where an operand moves: one direction for each entry, or for each free entry of a structure."""
+    count = int(np.prod(sizes, initial=1))
+    unit = np.eye(count).reshape((count, *tuple(sizes)))
+    if column_major:
+        return np.swapaxes(unit.reshape((*sizes, *sizes)), 0, 1).reshape(unit.shape)
+    if not structure:
+        return unit
+    word = structure.removeprefix("within ").removesuffix(" entries")
+    if len(sizes) != 2 or sizes[0] != sizes[1]:
+        raise WrongShapes(f"the {word} entries of an operand were declared, and it is no square matrix")
+    n = sizes[0]
+    i, j = np.arange(n)[:, None], np.arange(n)[None, :]
+    within = structure.startswith("within ")
+    groups = {
+        "symmetric": np.minimum(i, j) * n + np.maximum(i, j),
+        "diagonal": np.where(i == j, i * n + j, -1),
+        "toeplitz": j - i + n,
+        "symmetric toeplitz": np.abs(j - i) + n,
+    }
+    group = groups[word].ravel()
+    found = np.zeros((count, count))
+    for k in range(count):
+        if group[k] >= 0:
+            same = group == group[k]
+            found[k, same] = 1 / same.sum() if within else 1
+    return found.reshape(unit.shape)

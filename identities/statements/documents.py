@@ -69,7 +69,7 @@ def _statements(inside: str, environment: str) -> Iterator[tuple[str, int, str]]
     """The statements of a display: text, where it begins in the display, label."""
     inside = INNER.sub(lambda m: " " * len(m[0]), inside)
     label = ""
-    columns: dict[int, list[str | int]] = {}  # column -> text so far, offset, label
+    columns: dict[int, tuple[str, int, str]] = {}  # column -> text so far, where it begins, label
     for row, offset in _split(inside, r"\\"):
         labels = LABEL.findall(row)
         bare = LABEL.sub(lambda m: " " * len(m[0]), row)
@@ -83,15 +83,13 @@ def _statements(inside: str, environment: str) -> Iterator[tuple[str, int, str]]
             if text.strip():
                 before = columns.get(number)
                 if before and RELATION.match(text):
-                    before[0] = f"{before[0]} {text}"
-                    before[2] = before[2] or label
+                    columns[number] = (f"{before[0]} {text}", before[1], before[2] or label)
                 else:
                     if before:
-                        yield str(before[0]), int(before[1]), str(before[2])
-                    columns[number] = [text, place, label]
+                        yield before
+                    columns[number] = (text, place, label)
             place += sum(map(len, cells[number : number + 2])) + 2
-    for text, begin, said in columns.values():
-        yield str(text), int(begin), str(said)
+    yield from columns.values()
 
 
 def _split(text: str, at: str) -> Iterator[tuple[str, int]]:

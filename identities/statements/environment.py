@@ -102,4 +102,4 @@ def pick(value: Array, rank: int, places: list[Array]) -> Array:
         np.arange(n).reshape((-1,) + (1,) * (len(axes) - 1 - k)) if n > 1 else np.zeros((), np.intp)
         for k, n in enumerate(axes)
     ]
-    return value.reshape(axes + (-1,))[(*own, flat)]
+    return value.reshape((*axes, -1))[(*own, flat)]

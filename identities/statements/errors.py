@@ -18,8 +18,13 @@ class StatementError(ValueError):
         self.message = message
         self.at = at
         self.text = text
+        self.hint = ""  # how the statement is mended, behind its place
 
     def __str__(self) -> str:
+        return self.placed() + self.hint
+
+    def placed(self) -> str:
+        """The message, and the place in the text."""
         if self.at is None or not self.text:
             return self.message
         start, end = self.at

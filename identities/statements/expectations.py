@@ -1,9 +1,9 @@
 """Expectations over laws with finitely many atoms, so that E, Var and Cov are sums and agree to rounding.
 
-Letters that are random together have one joint law: a few atoms, with weights from the simplex.  `independent` coordinates
-have a product law; `alike` ones have, besides, the same law about their means.  A `gaussian` letter stands on the grid of the
-Gauss-Hermite rule with three nodes a coordinate, moved by m and by a root of S: a polynomial of degree 5 or less has the
-expectation that it has under N(m, S).  What is random under two laws is independent.
+Letters that are random together have one joint law: a few atoms, with weights from the simplex.  Coordinates that
+are `independent` have a product law; those that are `alike` have, besides, the same law about their means.  A
+`gaussian` letter stands on the grid of the Gauss-Hermite rule with three nodes a coordinate, moved by m and by a root
+of S: a polynomial of degree 5 or less has the expectation that it has under N(m, S).  Two laws are independent.
 
 An environment holds the atoms of x under `random.x`, on a leading axis, and the weights under `random`.
 """
@@ -30,7 +30,7 @@ def drawn(
     parameters: Mapping[str, tuple[Array, Array]],
     rng: np.random.Generator,
 ) -> dict[str, Array]:
-    """Weights and atoms of the letters of `laws`; `parameters` holds the mean and the covariance of those that are Gaussian."""
+    """Weights and atoms of the letters of `laws`; `parameters` are the mean and the covariance of the Gaussian ones."""
     together = [name for name, words in laws.items() if not words]
     found: list[Law] = []
     if together:
@@ -67,7 +67,7 @@ def _independent(count: int, alike: bool, rng: np.random.Generator) -> tuple[Arr
     if alike:
         points[:], chances[:] = points[0], chances[0]
         points = points - (points * chances).sum(1, keepdims=True) + rng.standard_normal((count, 1))
-    return _grid(chances).prod(1), _grid(points)
+    return _grid(list(chances)).prod(1), _grid(list(points))
 
 
 def _gaussian(count: int, mean: Array, covariance: Array) -> tuple[Array, Array]:

@@ -6,8 +6,8 @@
     product     factors side by side, \\cdot, /          binds tighter than ∘ and ⊗
     factor      atom with powers, marks, subscripts
 
-A derivative, a sum and a maximum reach to the end of their term.  A function without brackets takes one factor, which must
-be the last of its product: `\\operatorname{tr} AXB` could mean two things, so it is an error and never a guess.
+A derivative, a sum and a maximum reach to the end of their term.  A function without brackets takes one factor, which
+must be the last of its product: `\\operatorname{tr} AXB` could mean two things, so it is an error and never a guess.
 """
 
 from __future__ import annotations
@@ -228,9 +228,7 @@ class _Reader:
         premises: list[Definition] = []
         found = self.chain(least)
         while self.accept("Rightarrow"):
-            premises += [
-                Definition((a.at[0], b.at[1]), a, b) for a, b in itertools.pairwise(found.sides)
-            ]
+            premises += [Definition((a.at[0], b.at[1]), a, b) for a, b in itertools.pairwise(found.sides)]
             found = self.chain(least)
         definitions = self.definitions()
         self.expect_end()
@@ -477,10 +475,7 @@ class _Reader:
                 return Marked(self.span(start), base, one)
             if token.kind == "number" and len(token.text) > 1:  # x^12 is x^1 2 in LaTeX
                 raise self.error("an exponent of two digits stands in braces")
-            if token.kind == "command" and token.text == "frac":
-                exponent = self.factor()
-            else:
-                exponent = self.atom()
+            exponent = self.factor() if token.kind == "command" and token.text == "frac" else self.atom()
             return Power(self.span(start), base, exponent)
         one = self.mark(token, alone=self.ahead().text == "}")
         if one and self.ahead().text == "}":
@@ -651,10 +646,10 @@ class _Reader:
             return self.single_entry(name, start)
         if name == "e" and self.at("_") and self.ahead().text != "0":
             self.take()
-            (which, *rest) = self.subscript()
-            if rest:
+            one = self.subscript()
+            if len(one) != 1:
                 raise self.error("one index was expected", self.span(start))
-            return UnitVector(self.span(start), which)
+            return UnitVector(self.span(start), one[0])
         if name == "e" and self.at("^") and not self.mark(self.ahead(), alone=True):
             self.take()
             if self.accept("{"):
@@ -706,22 +701,16 @@ class _Reader:
 
     def subscript_then_bracket(self) -> bool:
         """Whether _i( or _{i}( follows."""
-        return (
-            self.ahead(2).text == "("
-            or (self.ahead().text == "{"
-            and self.ahead(3).text == "}"
-            and self.ahead(4).text == "(")
+        return self.ahead(2).text == "(" or (
+            self.ahead().text == "{" and self.ahead(3).text == "}" and self.ahead(4).text == "("
         )
 
     def raised_indices(self) -> bool:
         """Whether ^{ij} follows."""
         parts = [self.ahead(k) for k in (1, 2, 3, 4)]
         letters = [p.kind in ("letter", "number") for p in parts[1:3]]
-        return (
-            (parts[0].text == "{"
-            and all(letters)
-            and parts[3].text == "}")
-            or (parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}")
+        return (parts[0].text == "{" and all(letters) and parts[3].text == "}") or (
+            parts[0].text == "{" and parts[1].kind == "number" and len(parts[1].text) == 2 and parts[2].text == "}"
         )
 
     def single_entry(self, name: str, start: int) -> Node:
@@ -1111,7 +1100,9 @@ class _Reader:
             return Derivative(self.span(start), body, (one,), repeated)
         targets = self.slashed_targets()
         if len(targets) != order.value or not 1 <= len(targets) <= 3:
-            raise self.error("a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start))
+            raise self.error(
+                "a derivative of order 1, 2 or 3 with as many letters below was expected", self.span(start)
+            )
         body = self.reach("a function to differentiate was expected")
         self.count()
         return Derivative(self.span(start), body, targets)
@@ -1286,7 +1277,27 @@ class _Reader:
 
 _COMMA = Token("symbol", ",", (0, 0))
 _END = Token("end", "", (0, 0))
-_STARTERS = frozenset(["mathcalN", "frac", "partial", "d", "sum", "prod", "nabla", "sqrt", "begin", "ones", "infty", "lfloor", "lceil", "langle"]) | ACCENTS
+_STARTERS = (
+    frozenset(
+        [
+            "mathcalN",
+            "frac",
+            "partial",
+            "d",
+            "sum",
+            "prod",
+            "nabla",
+            "sqrt",
+            "begin",
+            "ones",
+            "infty",
+            "lfloor",
+            "lceil",
+            "langle",
+        ]
+    )
+    | ACCENTS
+)
 
 
 def _letters(node: Node) -> list[Letter]:

@@ -1,8 +1,8 @@
 """The ledger: every numbered equation of a source, decided from its text as printed.
 
-`identities/equations/<source>.csv` holds the statements, `<source>.declarations.csv` what their letters are.  Nothing else is
-known here: no claim, no closed form, no autodiff.  So the ledger is a second transcription of the source, and tests hold its
-verdicts against those of the chapters.  A declaration may say what a letter is; it never changes the text.
+`identities/equations/<source>.csv` holds the statements, `<source>.declarations.csv` what their letters are.  Nothing
+else is known here: no claim, no closed form, no autodiff.  So the ledger is a second transcription of the source, and
+tests hold its verdicts against those of the chapters.  A declaration says what a letter is; it never changes the text.
 """
 
 from __future__ import annotations
@@ -15,14 +15,31 @@ import pathlib
 from collections.abc import Sequence
 
 from identities.engine.coverage import FOLDER, Equation, equations
-from identities.statements.checking import Prepared, prepare
+from identities.statements.checking import Prepared, check_statement, prepare
 from identities.statements.deciding import Decision
 from identities.statements.declarations import declare
 from identities.statements.errors import NoEvidence, StatementError, Unread, WrongShapes
+from identities.statements.verdict import StatementVerdict
 
 COLUMNS = ("number", "declarations", "condition", "note")
 STATED = ("equality", "derivative", "expectation", "series")  # kinds whose rows are decided without being asked for
-# Why a row is not decided: the first of these that is found in what the language says of it.
+# Why a row is not decided, as its note may say too.
+REASONS = {
+    "definition": "it defines a letter",
+    "inequality": "it is an inequality",
+    "approximation": "it is an approximation",
+    "decomposition": "it names the factors of a decomposition",
+    "words": "it is told in words",
+    "dots": "it holds dots",
+    "integral": "it holds an integral",
+    "law": "its law is not one of those that are drawn",
+    "letters": "the source does not say what a letter is, or says it in two ways",
+    "relation": "it is no equation",
+    "shapes": "its shapes clash as printed",
+    "language": "the language does not read it",
+    "no evidence": "no draw tells true from false",
+}
+# The first of these that is found in what the language says of it.
 SIGNS = {
     "dots": ("dots are not read", "\\ldots", "\\cdots"),
     "integral": ("\\int",),
@@ -81,9 +98,28 @@ def declarations(source: str) -> dict[str, Declared]:
             if None in fields or None in fields.values():
                 raise ValueError(f"{path}, line {reader.line_num}: {len(COLUMNS)} columns were expected")
             if number in found or number not in known:
-                raise ValueError(f"{path}, line {reader.line_num}: {number} stands twice, or is no equation of {source}")
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: {number} stands twice, or is no equation of {source}"
+                )
             found[number] = Declared(**fields)
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Correction:
+    """The right form of a row that is false, with what its letters are, and why the print is wrong."""
+
+    number: str
+    statement: str
+    declarations: str
+    because: str
+
+
+@functools.cache
+def corrections(source: str) -> dict[str, Correction]:
+    """The right forms, by number; a test decides each."""
+    with (FOLDER / f"{source}.corrections.csv").open(encoding="utf-8", newline="") as file:
+        return {fields["number"]: Correction(**fields) for fields in csv.DictReader(file, strict=True)}
 
 
 def read(text: str, clauses: str) -> Prepared:
@@ -111,7 +147,10 @@ def verdict(equation: Equation, declared: Declared | None = None) -> Verdict:
             both = "; ".join(filter(None, (declared.declarations, declared.condition)))
             narrowed = read(equation.statement, both).decider().decide()
     except StatementError as error:
-        return Verdict(equation, declared, "undecided", text, reason=why(equation, error), detail=str(error))
+        reason, colon, detail = declared.note.partition(": ")
+        if colon and reason in REASONS:
+            return Verdict(equation, declared, "undecided", text, reason=reason, detail=detail)
+        return Verdict(equation, declared, "undecided", text, reason=why(equation, error), detail=error.placed())
     return Verdict(equation, declared, "true" if decision.ok else "false", text, decision, narrowed)
 
 
@@ -123,6 +162,11 @@ def why(equation: Equation, error: StatementError) -> str:
         if any(sign in error.message or sign in equation.statement for sign in signs):
             return reason
     return {WrongShapes: "shapes", NoEvidence: "no evidence"}.get(type(error), "language")
+
+
+def counterexample(one: Verdict) -> StatementVerdict:
+    """A small one to a row that is false, with a diagnosis where there is one."""
+    return check_statement(one.equation.statement, one.declared.declarations)
 
 
 @functools.cache

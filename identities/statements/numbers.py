@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -218,3 +219,36 @@ OF_MATRICES: dict[str, Callable[[Array], Array]] = {
     "sin": sinm,
     "cos": cosm,
 }
+
+
+def qr(a: Array) -> Any:
+    """Q has orthonormal columns, as many as the matrix has: for that, it is not wide."""
+    if a.shape[-2] < a.shape[-1]:
+        raise Unusable("X = QR is that of a matrix that is not wide")
+    return np.linalg.qr(a)
+
+
+def upper(a: Array) -> Array:
+    """The upper factor of PA = LU, by elimination with the largest pivot."""
+    a = np.array(a, copy=True)
+    n = a.shape[-1]
+    flat = a.reshape(-1, n, n)
+    for one in flat:
+        for k in range(n - 1):
+            pivot = k + int(np.argmax(np.abs(one[k:, k])))
+            if pivot != k:
+                one[[k, pivot]] = one[[pivot, k]]
+            if one[k, k] != 0:
+                one[k + 1 :] -= np.outer(one[k + 1 :, k] / one[k, k], one[k])
+    return flat.reshape(a.shape)
+
+
+def symmetrised(a: Array) -> Array:
+    """LAPACK reads one triangle; a derivative must move both."""
+    return (a + T(a)) / 2
+
+
+def signed_vectors(a: Array) -> Array:
+    """Orthonormal eigenvectors; the first entry of each is positive, as in the book, so that they change smoothly."""
+    vectors = np.linalg.eigh(symmetrised(a)).eigenvectors
+    return vectors * np.where(vectors[..., :1, :] < 0, -1.0, 1.0)

@@ -15,8 +15,8 @@ import numpy as np
 from identities.engine import operands
 from identities.statements import numbers
 from identities.statements.deciding import DIFFERENT, Decider, Link
-from identities.statements.environment import Array, Env, TooLarge
-from identities.statements.errors import StatementError
+from identities.statements.environment import Array, Env
+from identities.statements.errors import StatementError, TooLarge
 from identities.statements.meaning import Kind
 from identities.statements.shapes import Size, extents, is_matrix
 from identities.statements.syntax import Derivative, Differential, Letter, Node, walk
@@ -68,6 +68,8 @@ class Trial:
         values = dict(draw.operands)
         rng = np.random.default_rng((seed, 11))
         for name, word in (given or {}).items():
+            if name in self.decider.laws:  # it is drawn by its law
+                continue
             shape = values[name].shape
             core = tuple(int(s) for s in extents(self.meaning.kinds[name].shape))
             values[name] = np.asarray(operands.draw(word, rng, core)).reshape(shape)
@@ -79,6 +81,8 @@ class Trial:
         values: dict[str, Array] = {}
         tangents: dict[str, Array] = {}
         for name, kind in self.meaning.kinds.items():
+            if name in self.decider.laws:
+                continue
             found = self._integers(kind, rng)
             if found is None:
                 return None
@@ -91,6 +95,11 @@ class Trial:
                 core = tuple(int(s) for s in extents(kind.shape))
                 tangent = operands.direction(kind.word, rng, values[name].reshape(core))
                 tangents[name] = np.asarray(tangent).reshape(values[name].shape)
+        if self.decider.laws:
+            try:
+                values |= self.decider.atoms(Env(values, tangents=tangents), rng)
+            except UNUSABLE:
+                return None
         return Place(values, tangents)
 
     def _integers(self, kind: Kind, rng: np.random.Generator) -> Array | None:
@@ -150,6 +159,8 @@ class Trial:
         return True
 
     def _moved(self, name: str, value: Array, rng: np.random.Generator) -> Array:
+        if name not in self.meaning.kinds:  # weights and atoms of random letters
+            return value
         kind = self.meaning.kinds[name]
         if kind.value is not None or kind.integer is not None:
             return value

@@ -1,7 +1,7 @@
 """A syntax tree, written as LaTeX that is read into the same tree: `read(latex(tree)) == tree`.
 
-Brackets stand wherever a part could be taken for more or less than it is; a derivative has its function above the line, so that its end
-is seen.
+Brackets stand wherever a part could be taken for more or less than it is; a derivative has its function above the
+line, so that its end is seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sizes and shapes by unification.
 
-A size is a number that is open at first and that products, sums and declarations tie to others.  The side of a vector that
-has no extent is `ONE`, which is never tied to an open size: a matrix stays a matrix where a dim happens to be 1.
+A size is a number that is open at first and that products, sums and declarations tie to others.  The side of a vector
+that has no extent is `ONE`, which is never tied to an open size: a matrix stays a matrix where a dim happens to be 1.
 """
 
 from __future__ import annotations

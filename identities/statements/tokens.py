@@ -25,23 +25,27 @@ class Token:
     side: str = ""  # "left" or "right" where the print says so: \left|
 
 
-FUNCTIONS = frozenset(
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FUNCTIONS = _words(
     "tr det ln log exp sin cos tan sinh cosh tanh arcsinh arctan sqrt vec diag adj cof rank eig sym softmax max min "
-    "Re Im E Var Cov sup sing sigmoid relu erf sign Tr trace Trace logdet solve".split()
+    "Re Im E Var Cov sup sing sigmoid relu erf sign Tr trace Trace logdet solve"
 )
 # What other texts call the same.
 SAME = {"Tr": "tr", "trace": "tr", "Trace": "tr", "log": "ln", "Diag": "diag", "asinh": "arcsinh", "arsinh": "arcsinh"}
 SAME |= {"Vec": "vec", "Adj": "adj", "Rank": "rank", "cov": "Cov", "var": "Var", "arcosh": "arccosh", "Det": "det"}
-SKIPPED = frozenset(
-    r"\, \; \: \! \  \quad \qquad \displaystyle \textstyle \limits \nolimits \nonumber \notag \thinspace \enspace".split()
+SKIPPED = _words(
+    r"\, \; \: \! \  \quad \qquad \displaystyle \textstyle \limits \nolimits \nonumber \notag \thinspace \enspace"
 ) | {"\\ ", "~"}
 SIZES = re.compile(r"\\(left|right|middle|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|Biggl?|Biggr)(?![A-Za-z])\s*")
-FONTS = frozenset("mathbf boldsymbol bm mathrm mathit mathsf mathcal mathbb mathfrak rm bf mathop".split())
-GREEK = frozenset(
+FONTS = _words("mathbf boldsymbol bm mathrm mathit mathsf mathcal mathbb mathfrak rm bf mathop")
+GREEK = _words(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau phi "
-    "varphi chi psi omega pi Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell".split()
+    "varphi chi psi omega pi Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell"
 )
-ACCENTS = frozenset("hat tilde bar dot ddot widehat widetilde overline vec".split()) - {"vec"}
+ACCENTS = _words("hat tilde bar dot ddot widehat widetilde overline vec") - {"vec"}
 WORDS_BETWEEN = re.compile(r"(with|where|for|if|and 0 elsewhere)(?!\S)")
 SYMBOLS = {  # commands that other characters stand for, or that several commands share
     "odot": "circ", "cdots": "dots", "ldots": "dots", "vdots": "dots", "ddots": "dots", "dotsc": "dots",
@@ -120,7 +124,7 @@ class _Cutter:
                 self.place = start + len(name)
                 return self._add("word", SAME.get(name, name), start)
             return self._add("letter", c, start)
-        if c.isdigit() and c.isascii() or c == "." and self.text[self.place : self.place + 1].isdigit():
+        if (c.isdigit() and c.isascii()) or (c == "." and self.text[self.place : self.place + 1].isdigit()):
             number = re.compile(r"\d*\.?\d+|\d+").match(self.text, start)
             assert number
             self.place = number.end()
@@ -183,7 +187,7 @@ class _Cutter:
             if SIZES.match(self.text, self.place):
                 raise Unread("a bracket was expected behind the size", (start, self.place), self.text)
             name = sized[1]
-            side = "right" if name.endswith(("right", "r")) and name != "right" or name == "right" else "left"
+            side = "right" if (name.endswith(("right", "r")) and name != "right") or name == "right" else "left"
             if name in ("big", "Big", "bigg", "Bigg", "middle"):
                 side = ""
             if self.text[self.place : self.place + 1] == ".":
@@ -198,7 +202,7 @@ class _Cutter:
         if not found:
             raise Unread("a command was expected behind the backslash", (start, start + 1), self.text)
         self.place = found.end()
-        if found[0] in SKIPPED or found[2] is not None and found[2].isspace():
+        if found[0] in SKIPPED or (found[2] is not None and found[2].isspace()):
             return
         if found[2] is not None:
             if found[2] == "|":

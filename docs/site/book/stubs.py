@@ -14,7 +14,16 @@ from book import documents, words
 from book.data import CATALOGUE, CHAPTERS, ROOT, chapter_title, docname
 from book.source_pages import keys
 
-GUIDES = ("Getting started <start>", "tutorial", "symmetric", "layouts", "complex", "language", "pitfalls", "closed_forms")
+GUIDES = (
+    "Getting started <start>",
+    "tutorial",
+    "symmetric",
+    "layouts",
+    "complex",
+    "language",
+    "pitfalls",
+    "closed_forms",
+)
 BOOK = ("chapters/index", "cheatsheets/index", "sources/index", "errata", "bibliography")
 PROJECT = ("contributing", "design", "changelog")
 
