@@ -103,7 +103,7 @@ def test_other_letters_of_the_same_kinds_have_the_same_verdict():
         letters = {n.name for n in walk(statement) if isinstance(n, Letter)}
         free = [c for c in "gGhHkKMNoOPqQuUvVwWzZ" if c not in letters and c not in known.sizes]
         simple = all(re.fullmatch("[A-Za-z]", name) for name in known.kinds)
-        special = known.families or known.lets or known.indices or known.structures or known.entrywise or known.aliases
+        special = known.zero_based or known.families or known.lets or known.indices or known.structures or known.entrywise or known.aliases
         if statement.definitions or special or not simple or len(free) < len(known.kinds) or len(known.kinds) > 4:
             continue
         by = dict(zip(known.kinds, free, strict=False))
