@@ -223,11 +223,18 @@ class Derivatives(Functions):
     def rank_of(self, name: str) -> int:
         return len(self.kinds[name].shape)
 
-    def _given(self, node: Given) -> Term:
-        """Letters that a derivative inside varies get their values there; others are defined everywhere."""
+    def define_behind(self, node: Given) -> list[Definition]:
+        """Define what holds everywhere, once, and before any side is read; what holds inside alone is given back."""
         varied = {t.letter for n in walk(node.body) if isinstance(n, Derivative) for t in n.targets}
         local = [d for d in node.definitions if isinstance(d.left, Letter) and d.left.name in varied]
-        self.define([d for d in node.definitions if d not in local])
+        if not any(node is one for one in self.behind):
+            self.behind.append(node)
+            self.define([d for d in node.definitions if d not in local])
+        return local
+
+    def _given(self, node: Given) -> Term:
+        """Letters that a derivative inside varies get their values there; others are defined everywhere."""
+        local = self.define_behind(node)
         saved, names_before = self.parameters, self.inner
         values: list[tuple[str, Term]] = []
         for one in local:

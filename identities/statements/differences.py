@@ -5,7 +5,9 @@ All directions and all points of the stencil are evaluated at once, along one le
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,6 +21,20 @@ WEIGHTS = np.array([-1.0, 9.0, -45.0, 45.0, -9.0, 1.0]) / 60
 FOURTH = np.array([0.0, 1.0, -8.0, 8.0, -1.0, 0.0]) / 12  # of fourth order, from the same points
 UNRESOLVED = 1e-4  # of the largest entry: where the two orders differ by more, the step is too wide for the function
 
+FINER = 0.37  # of the step, for a second look: no ratio of whole numbers, so no kink lies alike in both stencils
+
+_scale = contextvars.ContextVar("scale", default=1.0)
+
+
+@contextlib.contextmanager
+def finer() -> Iterator[None]:
+    """Every difference inside takes a smaller step.  What rounding or a kink did to a value shows as a change."""
+    token = _scale.set(FINER)
+    try:
+        yield
+    finally:
+        _scale.reset(token)
+
 
 def along(run: Callable[[Array], Array], base: Array, directions: Array, rank: int, depth: int) -> Array:
     """The derivatives of `run` at `base` along each of `directions`, on a new first axis.
@@ -27,7 +43,7 @@ def along(run: Callable[[Array], Array], base: Array, directions: Array, rank: i
     and gives a value of `rank` axes; `depth` leading axes were there before.
     """
     count, own = len(directions), directions.ndim - 1
-    step = STEP * max(float(np.sqrt(np.mean(np.abs(base) ** 2))) if base.size else 1.0, 0.25)
+    step = _scale.get() * STEP * max(float(np.sqrt(np.mean(np.abs(base) ** 2))) if base.size else 1.0, 0.25)
     shifts = (OFFSETS[:, None] * step).reshape((-1, 1) + (1,) * own) * directions[None]
     shifts = shifts.reshape((len(OFFSETS) * count,) + (1,) * depth + directions.shape[1:])
     start = lead(base, own, depth)

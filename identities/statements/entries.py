@@ -271,7 +271,8 @@ class Entries(Arithmetic):
         return Term(SCALAR, lambda env: (a(env) == b(env)).astype(float), node.at)
 
     def _soft_index(self, node: Node) -> Run:
-        if isinstance(node, Letter) and node.name not in self.kinds and node.name not in self.sizes:
+        free = isinstance(node, Letter) and node.name not in self.kinds and node.name not in self.sizes
+        if isinstance(node, Letter) and (free or self.must_be_index(node.name)):
             self.index(node.name)
         return self.number(node, "an index").run
 

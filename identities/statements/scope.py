@@ -59,6 +59,7 @@ class Scope:
         self.sizes = dict(sizes or {})
         self.bound: dict[str, Bound] = {}
         self.free: dict[str, Bound] = {}
+        self.behind: list[Node] = []  # what stands behind a bar, f|_{x = …}, and was defined
         self.customary: list[str] = []  # letters whose kind nobody declared
         self.parameters: dict[str, Term] = {}
         self.inner: dict[str, str] = {}  # under which names the environment holds parameters
@@ -250,6 +251,11 @@ class Scope:
         return not any(
             name in where for where in (self.kinds, self.sizes, self.definitions, self.parameters, self.families)
         )
+
+    def must_be_index(self, name: str) -> bool:
+        """Whether δ_{ki} leaves no choice: k is an index there, even where a dim is called k too."""
+        declared = any(name in where for where in (self.kinds, self.definitions, self.parameters, self.families))
+        return name in self.index_letters and not declared
 
     def stands_as_index(self, name: str) -> bool:
         """Whether a letter is an index here."""
