@@ -1,4 +1,4 @@
-"""No letter is read in another way to make an equation fit, and the verdict is that of the equation, not of its spelling."""
+"""No letter is read in another way to make an equation fit, and a verdict is that of the equation, however spelt."""
 
 import dataclasses
 import random
@@ -18,7 +18,15 @@ from identities.statements.syntax import Letter, Target, walk
 READ = [c for c in identities.catalogue().values() if not isinstance(claims.stated(c), str)]
 SOME = random.Random(5).sample(READ, 120)
 REFUTED = [c for c in READ if c.status != "holds"]
-PLAIN = ["quad_dx", "tr_axb_dX", "logdet_dX", "det_dX", "inv_along_dX", "product_xy_along_dX_dY", "hadamard_xy_along_dX_dY"]
+PLAIN = [
+    "quad_dx",
+    "tr_axb_dX",
+    "logdet_dX",
+    "det_dX",
+    "inv_along_dX",
+    "product_xy_along_dX_dY",
+    "hadamard_xy_along_dX_dY",
+]
 
 
 def verdict(text, declared, seed=0):
@@ -103,7 +111,15 @@ def test_other_letters_of_the_same_kinds_have_the_same_verdict():
         letters = {n.name for n in walk(statement) if isinstance(n, Letter)}
         free = [c for c in "gGhHkKMNoOPqQuUvVwWzZ" if c not in letters and c not in known.sizes]
         simple = all(re.fullmatch("[A-Za-z]", name) for name in known.kinds)
-        special = known.zero_based or known.families or known.lets or known.indices or known.structures or known.entrywise or known.aliases
+        special = (
+            known.zero_based
+            or known.families
+            or known.lets
+            or known.indices
+            or known.structures
+            or known.entrywise
+            or known.aliases
+        )
         if statement.definitions or special or not simple or len(free) < len(known.kinds) or len(known.kinds) > 4:
             continue
         by = dict(zip(known.kinds, free, strict=False))

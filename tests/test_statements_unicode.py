@@ -55,7 +55,7 @@ def test_what_is_ambiguous_in_unicode_is_an_error(text):
 
 
 def test_the_statements_of_the_book_are_decided_alike_from_their_unicode():
-    """A plain d stands for LaTeX's upright one, so it is declared; what is ambiguous without LaTeX is an error, never a slip."""
+    """A plain d stands for LaTeX's upright one, so it is declared; what is ambiguous is an error, never a slip."""
     found = collections.Counter()
     for claim in CATALOGUE.values():
         stated = claims.stated(claim)

@@ -22,6 +22,7 @@ from identities.statements.shapes import (
 )
 from identities.statements.syntax import (
     Average,
+    Definition,
     Derivative,
     Differential,
     Entry,

@@ -737,7 +737,7 @@ class _Reader:
         if token.text == "[" and self.now.text in ("<", ">", "leq", "geq", "ne"):
             relation = RELATIONS[self.take().text]
             inside = Iverson(self.span(start), Condition(self.span(start), relation, inside, self.side()))
-        rows = [(inside,)]
+        rows: list[tuple[Node, ...]] = [(inside,)]
         if token.text == "[" and (self.at(";") or self.has_rows()):
             rows = self.rows(inside)
         while token.text == "(" and self.accept(","):
@@ -755,7 +755,7 @@ class _Reader:
         return inside if token.text == "{" else dataclasses.replace(inside, at=self.span(start))
 
     def has_rows(self) -> bool:
-        """Whether a semicolon stands in this bracket: [a, b; c, d] is a matrix, [a, b] could be a row or a commutator."""
+        """Whether a semicolon stands in this bracket: [a, b; c, d] is a matrix, [a, b] could be a commutator."""
         depth, place = 0, self.place
         while self.at(",") and depth >= 0 and self.tokens[place].kind != "end":
             text = self.tokens[place].text
