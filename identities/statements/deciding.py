@@ -19,9 +19,9 @@ import numpy as np
 
 from identities.engine import operands
 from identities.statements import differences, expectations, numbers
+from identities.statements.cursor import INDICES
 from identities.statements.environment import MOST_WORK, Array, Env, Work, lead, must_fit, must_join
 from identities.statements.errors import NoEvidence, StatementError, TooLarge, Unforeseen, Unread, WrongShapes
-from identities.statements.latex import INDICES
 from identities.statements.meaning import Kind, Meaning, Term
 from identities.statements.shapes import ONE, Size, extents, is_matrix, is_one, product, tie, words
 from identities.statements.syntax import (

@@ -40,8 +40,9 @@ from typing import Any
 
 from identities.engine import operands
 from identities.engine.errors import nearest
+from identities.statements.cursor import INDICES, Vocabulary
 from identities.statements.errors import Unread
-from identities.statements.latex import INDICES, Vocabulary, read_definitions
+from identities.statements.latex import read_definitions
 from identities.statements.meaning import Kind, Reading
 from identities.statements.shapes import Shape, Size, column, is_one
 from identities.statements.syntax import Definition

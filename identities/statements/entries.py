@@ -10,8 +10,8 @@ import numpy as np
 
 from identities.statements import defining, evaluation, numbers
 from identities.statements.arithmetic import Arithmetic
+from identities.statements.cursor import INDICES
 from identities.statements.environment import Array, Env, lead, must_fit, must_join, pick
-from identities.statements.latex import INDICES
 from identities.statements.shapes import (
     SCALAR,
     Size,

@@ -92,7 +92,7 @@ def _false(one: Verdict, found: StatementVerdict) -> str:
 
 
 def _formula(text: str) -> str:
-    return f"```math\n{text}\n```"
+    return f"$${text}$$"
 
 
 def _example(found: StatementVerdict) -> str:

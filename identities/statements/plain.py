@@ -18,9 +18,9 @@ import re
 from collections.abc import Callable
 
 from identities.engine.errors import nearest
+from identities.statements.cursor import DEEPEST, LARGEST, Vocabulary
 from identities.statements.declarations import Declarations
 from identities.statements.errors import Unread
-from identities.statements.latex import DEEPEST, LARGEST, Vocabulary
 from identities.statements.meaning import Kind
 from identities.statements.numbers import OF_MATRICES
 from identities.statements.shapes import Size, column

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from identities.statements import defining, evaluation, numbers
+from identities.statements.cursor import INDICES
 from identities.statements.environment import Array, Env
 from identities.statements.errors import TooLarge, Unread, WrongShapes
-from identities.statements.latex import INDICES
 from identities.statements.shapes import (
     ONE,
     SCALAR,
