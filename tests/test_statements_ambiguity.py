@@ -1,4 +1,4 @@
-"""No letter is read in another way to make an equation fit, and the verdict is that of the equation, not of its spelling."""
+"""No letter is read in another way to make an equation fit, and a verdict is that of the equation, however spelt."""
 
 import dataclasses
 import random

@@ -61,9 +61,8 @@ def _whole_side(side: Node, number: int) -> list[tuple[str, Chain]]:
     """The sign and a factor of the whole right-hand side."""
     if number == 0 or (isinstance(side, Number) and not side.value):
         return []
-    term = side if not isinstance(side, Add) else dataclasses.replace(side)
-    negative = Add(side.at, ((-1, term),))
-    double = Product(side.at, (Number(side.at, 2.0), term))
+    negative = Add(side.at, ((-1, side),))
+    double = Product(side.at, (Number(side.at, 2.0), side))
     return [("sign", ((side, negative),)), ("coefficient", ((side, double),))]
 
 

@@ -395,8 +395,9 @@ class Decider:
                 again = [self.compare(pair, env, number) for pair in self.pairs]
         except (numbers.Unusable, np.linalg.LinAlgError, FloatingPointError):
             return False
-        pairs = [(_apart(one), _apart(two)) for one, two in zip(links, again, strict=True) if not one.holds]
-        return any(abs(a - b) <= AGAIN * max(a, b) for a, b in pairs)
+        pairs = [(one, two) for one, two in zip(links, again, strict=True) if not one.holds and one.index == two.index]
+        gaps = [(one.values[0] - one.values[1], two.values[0] - two.values[1]) for one, two in pairs]
+        return any(abs(a - b) <= AGAIN * max(abs(a), abs(b)) for a, b in gaps)
 
     def set_sizes(self, ladder: Sequence[int]) -> None:
         if not hasattr(self, "_open"):
@@ -408,10 +409,6 @@ class Decider:
                 mine, theirs = [int(s) for s in a.shape], [int(s) for s in b.shape]
                 if mine != theirs:
                     raise WrongShapes(f"the sides have the shapes {mine} and {theirs}", b.at, self.text)
-
-
-def _apart(link: Link) -> float:
-    return float(abs(link.values[0] - link.values[1]))
 
 
 def powers_of_matrices(nodes: Sequence[Node]) -> frozenset[str]:
