@@ -46,6 +46,25 @@ def test_no_true_statement_is_refuted_at_other_seeds():
     assert not [(claim.name, found) for claim in SUBSET if (found := statements.alarms(claim, 4))]
 
 
+KINKS_AND_ROUNDING = [
+    ("deep_relu_dA", 35),
+    ("deep_relu_db", 79),
+    ("polynomial_derivative_is_falling", 3),
+    ("polynomial_derivative_is_falling", 61),
+    ("sine_derivative_is_shifted", 41),
+]
+
+
+@pytest.mark.parametrize(("name", "seed"), KINKS_AND_ROUNDING)
+def test_a_second_look_tells_a_kink_and_rounding_from_a_false_statement(name, seed):
+    assert stated(CLAIMS[name]).decider.decide(seed * 10_007, 2).ok
+
+
+def test_without_the_second_look_a_true_statement_is_refuted(monkeypatch):
+    monkeypatch.setattr(Decider, "confirmed", lambda *_: True)
+    assert not all(stated(CLAIMS[name]).decider.decide(seed * 10_007, 2).ok for name, seed in KINKS_AND_ROUNDING)
+
+
 def test_a_check_that_sees_nothing_leaves_survivors(monkeypatch):
     seen = Decider.compare
 

@@ -96,6 +96,8 @@ def tie(a: Size, b: Size) -> bool:
         return a.value == b.value
     if a.declared or (not b.declared and (a.value is not None or (a.name and not b.name))):
         a, b = b, a
+    if b.value is None:  # a name that meets a number is that number
+        b.value = a.value
     a.same = b
     return True
 
