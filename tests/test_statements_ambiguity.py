@@ -44,7 +44,7 @@ def test_what_is_refuted_is_refuted_at_every_seed(claim):
 
 
 def test_the_sides_can_be_exchanged():
-    """The verdict is the same; of a recursion the range of its index follows from what is read first, or is an error."""
+    """The verdict is the same; the range of a recursion's index follows from what is read first, or is an error."""
     errors = []
     for claim in READ:
         statement = claims.stated(claim).decider.statement
