@@ -9,11 +9,14 @@
 
 from __future__ import annotations
 
+import re
+
 
 class StatementError(ValueError):
     """A statement that was not decided.  `start` and `end` are places in `text`."""
 
     def __init__(self, message: str, at: tuple[int, int] | None = None, text: str = ""):
+        message = _with_letters(message)
         super().__init__(message)
         self.message = message
         self.at = at
@@ -35,6 +38,15 @@ class StatementError(ValueError):
         place = "at the end" if start >= len(self.text) else f"at character {start + 1}"
         sentence = " ".join(f"{self.message} ({place}: {before}→{here}←{after})".split())
         return sentence.encode("utf-8", "backslashreplace").decode("utf-8")  # half of a pair cannot be printed
+
+
+def _with_letters(message: str) -> str:
+    """Open sizes, which count on from statement to statement (d17), by letters: m, n, p."""
+    open_sizes = dict.fromkeys(re.findall(r"\bd\d+\b", message))
+    free = [c for c in "mnpqrstuvw" if not re.search(rf"\b{c}\b", message)]
+    for size, letter in zip(open_sizes, free, strict=False):
+        message = re.sub(rf"\b{size}\b", letter, message)
+    return message
 
 
 class Unread(StatementError):
