@@ -10,7 +10,7 @@ import identities
 from identities.statements import claims
 from identities.statements.checking import prepare
 from identities.statements.declarations import declare
-from identities.statements.errors import StatementError
+from identities.statements.errors import NoEvidence, StatementError
 from identities.statements.latex import read
 from identities.statements.printing import latex
 from identities.statements.syntax import Letter, Target, walk
@@ -44,7 +44,7 @@ def test_what_is_refuted_is_refuted_at_every_seed(claim):
 
 
 def test_the_sides_can_be_exchanged():
-    """The verdict is the same; the range of a recursion's index follows from what is read first, or is an error."""
+    """The verdict is the same, or an error: of a recursion the range of its index follows from what is read first."""
     errors = []
     for claim in READ:
         statement = claims.stated(claim).decider.statement
@@ -165,3 +165,12 @@ def test_a_reader_that_reads_again_would_be_seen():
 def test_a_name_of_a_dim_that_meets_a_number_is_that_number():
     decider = prepare("Ax = y", "A: m 1; x: n; y: m").decider()
     assert int(decider.meaning.sizes["n"]) == 1
+
+
+def test_square_draws_alone_are_no_evidence_for_matrices_of_any_shape():
+    r"""XX^\top of a tall X has no inverse, X^\top X of a wide one has none: both sides are there for square X alone."""
+    by_x = r"\frac{\partial}{\partial X} \ln\det"
+    text = rf"{by_x}(X^\top X) = {by_x}(XX^\top)"
+    assert verdict(text, "X: FullRank m n") is NoEvidence
+    assert verdict(text, "X: Invertible n n") is True
+    assert verdict(r"\det(AXB) = c", "A: l m; X: m n; B: n l; c: number") is False

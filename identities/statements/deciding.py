@@ -43,7 +43,8 @@ SAME = 1e-6  # differences of sixth order keep ten digits of a first derivative 
 DIFFERENT = 1e-3
 AGAIN = 1e-2  # by how much of itself a difference of the sides may change with a smaller step, and still refute
 TRIES = 40
-LADDERS = ((3, 4, 2, 5), (4, 3, 5, 2), (2, 2, 2, 2))  # sizes in the order of the letters; the last is square
+LADDERS = ((3, 4, 2, 5), (4, 3, 5, 2), (2, 3, 4, 5), (5, 4, 3, 2), (2, 2, 2, 2))  # in the order of the letters
+RISING, FALLING, SQUARE = 2, 3, 4  # the first two of these are tried where the mixed ones gave nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -341,8 +342,11 @@ class Decider:
         done = 0
         reasons: dict[str, int] = {}
         for ladder_number, ladder in enumerate(LADDERS):
+            if ladder_number in (RISING, FALLING) and done:
+                continue
             self.set_sizes(ladder)
-            wanted = draws if ladder_number < 2 else 1
+            wanted = draws if ladder_number < SQUARE else 1
+            before = done
             good = 0
             for attempt in range(TRIES):
                 if good >= wanted:
@@ -357,7 +361,7 @@ class Decider:
                     reasons[str(error)] = reasons.get(str(error), 0) + 1
                     continue
                 except StatementError:
-                    if ladder_number == len(LADDERS) - 1:  # the square one may lie outside of what indices need
+                    if ladder_number == SQUARE:  # the square one may lie outside of what indices need
                         break
                     raise
                 if broken:
@@ -380,6 +384,11 @@ class Decider:
                     if best is None
                     else [max(x, y, key=lambda k: k.worst) for x, y in zip(best, links, strict=True)]
                 )
+        if best is not None and before == 0 and len(self._open) > 1:
+            why = max(reasons, key=lambda k: reasons[k]) if reasons else "none could be drawn"
+            raise NoEvidence(
+                f"only square matrices decide, and nothing says that they are square: {why}", None, self.text
+            )
         if best is None or last is None:
             why = max(reasons, key=lambda k: reasons[k]) if reasons else "nothing could be drawn"
             raise NoEvidence(f"no draw decides: {why}", None, self.text)
