@@ -293,8 +293,8 @@ def page(result: dict[str, Any]) -> str:
 
 
 def write_reasons(fates: Sequence[Fate]) -> None:
-    """The list of equivalents, written again from what was measured; a reason that was written by hand stays."""
-    known = {key: why for key, why in reasons().items() if not (": " in why and " = " in why)}  # measured: measure again
+    """The list of equivalents, written again from what was measured; one that was written by hand stays."""
+    known = {key: why for key, why in reasons().items() if not (": " in why and " = " in why)}
     alive = [f for f in fates if f.fate == "survived"]
     rows = [(f.claim, f.edit, f.why or known.get((f.claim, f.edit), "")) for f in alive]
     rows = [row for row in rows if row[2]]
