@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -45,6 +46,7 @@ class Slip:
 def slips(statement: Statement, kinds: Mapping[str, Kind]) -> list[Slip]:
     """Every edit of a statement's sides, each result once."""
     found: dict[str, Slip] = {}
+    times: collections.Counter[str] = collections.Counter()  # the same edit at another place is another slip
     original = latex(statement)
     for k, side in enumerate(statement.sides):
         for operator, chain in _whole_side(side, k) + list(_variants(side, kinds)):
@@ -53,7 +55,10 @@ def slips(statement: Statement, kinds: Mapping[str, Kind]) -> list[Slip]:
             text = latex(changed)
             if text != original and text not in found:
                 before, after = (latex(node) for node in chain[0])
-                found[text] = Slip(operator, f"side {k + 1}: {before} -> {after}", changed, chain)
+                edit = f"side {k + 1}: {before} -> {after}"
+                times[edit] += 1
+                numbered = f"{edit} ({times[edit]})" if times[edit] > 1 else edit
+                found[text] = Slip(operator, numbered, changed, chain)
     return list(found.values())
 
 
