@@ -307,6 +307,13 @@ def test_the_check_fails_where_page_and_code_differ(monkeypatch, name, old, new,
     assert says in found.problem and says in str(found)
 
 
+def test_a_statement_that_was_run_at_square_operands_is_decided_at_general_ones_afterwards():
+    """What was evaluated at given operands leaves no sizes behind: at square ones this print would be true."""
+    claim = CATALOGUE["det_axb_dX_printed_MCB51"]
+    stated = claims.reading(claim, claim.statement)
+    assert stated.sides(claim.sample(0, {"n": 3, "k": 3})) and not stated.decider.decide().ok
+
+
 def test_a_verdict_says_at_how_many_shapes_the_statement_was_run():
     found = identities.check(CATALOGUE["quad_dx"], dtype="float64", samples=1)
     assert found.ok and found.stated == 3 and not found.unread

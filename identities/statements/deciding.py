@@ -149,6 +149,7 @@ class Decider:
             name: [self.parameter(name, word) for word in words[1:]] for name, words in meaning.reading.random.items()
         }
         self.letters = list(meaning.kinds)
+        self._open = self._roots()  # now, before anything gives them values
 
     def parameter(self, name: str, word: str) -> Term | None:
         """The mean or the covariance of a Gaussian letter, with the sizes of the letter; None is zero."""
@@ -226,6 +227,10 @@ class Decider:
     # -- draws ----------------------------------------------------------------------------------------------------
 
     def roots(self) -> list[Size]:
+        """The sizes that were open when the statement was read, in the order of the letters."""
+        return self._open
+
+    def _roots(self) -> list[Size]:
         """The open sizes, in the order of the letters."""
         found: dict[int, Size] = {}
         seen: set[int] = set()
@@ -409,8 +414,6 @@ class Decider:
         return any(abs(a - b) <= AGAIN * max(abs(a), abs(b)) for a, b in gaps)
 
     def set_sizes(self, ladder: Sequence[int]) -> None:
-        if not hasattr(self, "_open"):
-            self._open = self.roots()
         for k, size in enumerate(self._open):
             size.value = ladder[k % len(ladder)] + k // len(ladder)
         for a, b in self.pairs:
