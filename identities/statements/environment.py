@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from identities.statements.errors import TooLarge
+from identities.statements.errors import TooLarge, WrongShapes
 
 Array = np.ndarray
 MOST_NUMBERS = 4_000_000  # in one value
-MOST_WORK = 1_000_000_000  # of one statement, in entries of arrays that are computed
+MOST_WORK = 400_000_000  # of one statement, in entries of arrays that are computed
 STEP_WORK = 3_000  # what a step costs beside its numbers: Python takes as long for it as NumPy for so many entries
 DEEPEST = 24  # axes that sums, derivatives and entries have added
 
@@ -96,6 +96,8 @@ def pick(value: Array, rank: int, places: list[Array]) -> Array:
     must_fit(batch)
     flat = np.zeros(batch, dtype=np.intp)
     for place, size in zip(places, sizes, strict=True):
+        if place.size and not 0 <= place.min() <= place.max() < size:
+            raise WrongShapes("an index runs beyond the axis that it counts")
         flat = flat * size + place
     axes = (1,) * (len(batch) + rank - value.ndim) + value.shape[: value.ndim - rank]
     own = [

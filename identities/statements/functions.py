@@ -101,7 +101,8 @@ class Functions(Entries):
                 return self.entry_by_entry(name, argument, node)
             self.must_be_square(argument, f"{name} of a matrix")
             of_matrix = numbers.OF_MATRICES[name]
-            return Term(argument.shape, evaluation.heavy(argument, of_matrix, 60), node.at)
+            weight = 150 if name == "ln" else 60  # a logarithm takes many square roots
+            return Term(argument.shape, evaluation.heavy(argument, of_matrix, weight), node.at)
         if name in numbers.ENTRYWISE:
             return self.entry_by_entry(name, argument, node)
         raise self.unread(f"the function {name} is not known", node.at)

@@ -39,6 +39,7 @@ SAME |= {"Vec": "vec", "Adj": "adj", "Rank": "rank", "cov": "Cov", "var": "Var",
 SKIPPED = _words(
     r"\, \; \: \! \  \quad \qquad \displaystyle \textstyle \limits \nolimits \nonumber \notag \thinspace \enspace"
 ) | {"\\ ", "~"}
+NUMBER = re.compile(r"[0-9]*\.?[0-9]+")  # a raised or a foreign digit is none
 SIZES = re.compile(r"\\(left|right|middle|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|Biggl?|Biggr)(?![A-Za-z])\s*")
 FONTS = _words("mathbf boldsymbol bm mathrm mathit mathsf mathcal mathbb mathfrak rm bf mathop")
 GREEK = _words(
@@ -124,9 +125,8 @@ class _Cutter:
                 self.place = start + len(name)
                 return self._add("word", SAME.get(name, name), start)
             return self._add("letter", c, start)
-        if (c.isdigit() and c.isascii()) or (c == "." and self.text[self.place : self.place + 1].isdigit()):
-            number = re.compile(r"\d*\.?\d+|\d+").match(self.text, start)
-            assert number
+        number = NUMBER.match(self.text, start)
+        if number:
             self.place = number.end()
             if len(number.group()) > LONGEST_NUMBER:
                 raise Unread(f"a number has at most {LONGEST_NUMBER} digits", (start, self.place), self.text)
