@@ -60,7 +60,7 @@
 
   // On paper, a sheet has the columns and the largest type with which it fits on one page.  Where none does, it has the
   // smallest that reads well, and goes on on further pages.  Formulas shrink to their column.
-  const SIZES = [9.5, 9, 8.5, 8, 7.75, 7.5, 7.25, 7, 6.75, 6.5]; // pt
+  const SIZES = [9.5, 9, 8.5, 8, 7.75, 7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5]; // pt
   const GOING_ON = 7; // pt
   const MEASURED = 60; // pt, so large that a rounded ex is exact
   const PX = 96 / 72; // of a pt
