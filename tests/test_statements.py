@@ -161,6 +161,7 @@ TRUE = [
     (r"A^+ = (A^\top A)^+A^\top", ""),
     (r"\frac{d}{dt}e^{tA} = Ae^{tA}", ""),
     (r"\frac{\partial}{\partial x} a^\top x = a^\top", "layout numerator"),
+    (r"\sum_{i \ne j} x_i x_j = (\sum_i x_i)^2 - x^\top x", ""),
 ]
 
 

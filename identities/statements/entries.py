@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -297,9 +298,23 @@ class Entries(Arithmetic):
             node.at,
         )
 
+    def binding_both(self, node: Big) -> Big:
+        """In a sum over i < j, j is bound too where it stands nowhere else."""
+        inside = collections.Counter(n.name for n in walk(node) if isinstance(n, Letter))
+        bound = {one.name for one in node.indices}
+        more = [
+            Index(n.at, n.name)
+            for c in node.conditions
+            for n in walk(c.right)
+            if isinstance(n, Letter) and n.name not in bound and n.name not in self.bound and self.unknown(n.name)
+            if inside[n.name] == self.everywhere.get(n.name)
+        ]
+        return dataclasses.replace(node, indices=(*node.indices, *{one.name: one for one in more}.values()))
+
     def _big(self, node: Big) -> Term:
         if not node.indices:
             return self.folded(node)
+        node = self.binding_both(node)
         node = dataclasses.replace(node, indices=(*node.indices, *self.paired(node)))
         saved = dict(self.bound)
         ranges: list[tuple[str, Bound, Run | None, Run | None]] = []
